@@ -1,0 +1,105 @@
+//! The connector document after parsing: what the rest of casehook works with.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::step::path::ResponsePath;
+use crate::template::{BodyTemplate, UrlTemplate};
+use crate::transport::Method;
+
+/// A validated connector document, without secrets.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) create: Operation,
+    /// Where the external id stands in the answer to a create.
+    pub(crate) create_id: ResponsePath,
+    /// None with `createOnly` when its fields are absent.
+    pub(crate) get: Option<Operation>,
+    pub(crate) get_title: Option<ResponsePath>,
+    pub(crate) view_url: UrlTemplate,
+    /// None with `createOnly` when its fields are absent.
+    pub(crate) update: Option<Operation>,
+    /// None when URL, JSON or method is null or empty: comments are skipped.
+    pub(crate) comment: Option<Operation>,
+    pub(crate) find: Option<Operation>,
+    /// Where the ids of found incidents stand: one id, or a list of ids or of objects with the rest of the path.
+    pub(crate) find_ids: Option<ResponsePath>,
+    /// `headers`, trimmed.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) auth: Auth,
+    pub(crate) retry: Retry,
+    pub(crate) coalesce: bool,
+    pub(crate) max_in_flight: usize,
+    pub(crate) min_interval: Duration,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) response_timeout: Option<Duration>,
+    pub(crate) on_uncertain_create: OnUncertainCreate,
+    pub(crate) find_settle: Duration,
+    pub(crate) max_uncertain_resends: u32,
+    pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) failure_key: Option<ResponsePath>,
+    pub(crate) view_url_key: Option<ResponsePath>,
+    pub(crate) severity_map: Map<String, Value>,
+    pub(crate) status_map: Map<String, Value>,
+    /// Field name (`title`, `description`, `comment`, ...) and the most characters it may have.
+    pub(crate) max_lengths: Vec<(String, usize)>,
+    pub(crate) create_only: bool,
+    /// The origin of createIncidentUrl, or `targetId`.
+    pub(crate) target: String,
+    pub(crate) if_match: bool,
+    pub(crate) on_external_gone: OnExternalGone,
+}
+
+/// How one step's request is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    pub(crate) url: UrlTemplate,
+    /// None for a get by GET.
+    pub(crate) body: Option<BodyTemplate>,
+    /// Headers of this operation alone; they win over `headers`, not over `secretHeaders`.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// How requests prove who sends them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `hasAuth` false, or a type that sends nothing.
+    None,
+    Basic,
+    /// A client certificate (`webhook-authentication-ssl`).
+    Certificate,
+    OAuth2,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retry {
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) base: Duration,
+    pub(crate) cap: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnUncertainCreate {
+    Find,
+    Retry,
+    Hold,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnExternalGone {
+    Fail,
+    Recreate,
+}
+
+/// How idempotency keys are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Idempotency {
+    pub(crate) header: String,
+    /// The value as a quoted string, as the header's draft standard has it.
+    pub(crate) quoted: bool,
+    /// How long the target remembers a key; without it, for as long as casehook resends.
+    pub(crate) lifetime: Option<Duration>,
+}

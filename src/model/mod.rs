@@ -1,0 +1,19 @@
+//! Plain data that callers hand in and get back: cases, push statuses, links, reports.
+
+mod case;
+mod id;
+mod link;
+mod report;
+mod stats;
+mod status;
+mod time;
+
+pub use case::{Case, Comment, limits};
+pub use id::PushId;
+pub use link::Link;
+pub use report::{Answer, Header, Request, TestReport, TestStep};
+pub use stats::{ConnectorHealth, ConnectorStats, Stats};
+pub use status::{
+    Attempt, CommentState, CommentStatus, FailureClass, Filter, PushError, PushState, PushStatus, Step,
+};
+pub use time::Timestamp;

@@ -1,0 +1,195 @@
+//! The outbox's memory, in the words of delivery. Every implementation passes one conformance suite.
+//!
+//! Every writing call is one transaction: it has happened, durably, when it returns `Ok`, and not at all when it returns an error.
+
+use crate::error::Result;
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
+use crate::outbox::{ConnectorId, NewPush, Progress, Push};
+
+pub(crate) mod sqlite;
+
+/// A connector as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredConnector {
+    pub(crate) id: ConnectorId,
+    pub(crate) name: String,
+    /// Grows with each configure.
+    pub(crate) revision: i64,
+    /// The document after defaults, without secrets, as JSON text.
+    pub(crate) config: String,
+    /// The warnings that configure returned, as a JSON array of `{field, message}`.
+    pub(crate) warnings: String,
+    pub(crate) target: String,
+    pub(crate) paused: bool,
+    pub(crate) health: Health,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// A connector to be stored.
+pub(crate) struct NewConnector<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) config: &'a str,
+    pub(crate) warnings: &'a str,
+    pub(crate) target: &'a str,
+    /// Field name and plaintext of each secret (JSON text for structured ones); `None` keeps the stored ones.
+    pub(crate) secrets: Option<Vec<(String, zeroize::Zeroizing<String>)>>,
+}
+
+/// What is known of a connector's target, kept across restarts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Health {
+    pub(crate) offline: Option<Trouble>,
+    pub(crate) blocked: Option<Trouble>,
+    pub(crate) throttled_until: Option<Timestamp>,
+    /// Milliseconds for which the connector was worked for while neither paused, blocked, offline nor throttled.
+    pub(crate) odometer_ms: u64,
+}
+
+/// Why a connector's pushes stay where they are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Trouble {
+    pub(crate) reason: String,
+    pub(crate) probes: u32,
+    pub(crate) probe_at: Timestamp,
+}
+
+/// What one exchange changes; stored in one transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) progress: Progress,
+    /// Changed comments: place and state.
+    pub(crate) comments: Vec<(u32, crate::model::CommentState)>,
+    /// Places of comments whose identity is to be remembered as sent (only for pushes with a case id).
+    pub(crate) marks: Vec<u32>,
+    /// Sets or replaces the link of (connector, target, case): only for pushes with a case id and an external id.
+    pub(crate) link: LinkChange,
+    /// Health of the connector, when this exchange changed it.
+    pub(crate) health: Option<Health>,
+    pub(crate) attempt: Option<Attempt>,
+}
+
+/// What happens to the link of the push's case at the connector's present target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkChange {
+    Keep,
+    /// Set from the progress' external id, title and url.
+    Set,
+    /// Forget the link and the comment marks of the case at this target.
+    Clear,
+}
+
+/// A push taken for delivery, with what its next step needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) push: Push,
+    /// The incident that its case is linked to at this target.
+    pub(crate) link: Option<Link>,
+    /// Whether a push of its lane that was accepted later is delivered already.
+    pub(crate) overtaken: bool,
+}
+
+/// Bounds that `enqueue` and `prune` keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retention {
+    pub(crate) max_queued: u64,
+    pub(crate) history_age: std::time::Duration,
+    pub(crate) history_count: u64,
+}
+
+/// What `cancel` of a connector's removal does with undelivered pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    Refuse,
+    Cancel,
+}
+
+/// Counts of one connector, from counters that are kept up with each transaction, never by counting rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) connector: ConnectorId,
+    pub(crate) by_state: [u64; 8],
+    pub(crate) oldest_at: Option<Timestamp>,
+}
+
+/// The outbox's memory. Called from several threads at once.
+pub(crate) trait Store: Send + Sync {
+    // Connectors
+
+    /// Stores a connector under its name, new or in place of the one there, with its secrets, and clears its trouble
+    /// (offline, blocked, throttled), so that its pushes are due at once.
+    fn put_connector(&self, connector: &NewConnector<'_>, now: Timestamp) -> Result<StoredConnector>;
+    fn connector(&self, name: &str) -> Result<Option<StoredConnector>>;
+    fn connectors(&self) -> Result<Vec<StoredConnector>>;
+    /// The secrets of a connector, decrypted: field name and plaintext.
+    fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, zeroize::Zeroizing<String>)>>;
+    /// Whether any secret is stored for it (needs no key).
+    fn has_secrets(&self, id: ConnectorId) -> Result<bool>;
+    /// Forgets the connector, its secrets included; links and comment marks stay. `State` error while pushes are
+    /// undelivered (queued, sending, waiting, held, failed) and `undelivered` says `Refuse`; with `Cancel` they are cancelled,
+    /// but a `sending` one still refuses.
+    fn remove_connector(&self, name: &str, undelivered: Undelivered, now: Timestamp) -> Result<()>;
+    fn set_paused(&self, name: &str, paused: bool, now: Timestamp) -> Result<()>;
+    fn set_health(&self, id: ConnectorId, health: &Health) -> Result<()>;
+    /// How many links the connector has at other targets than this one.
+    fn links_elsewhere(&self, name: &str, target: &str) -> Result<u64>;
+
+    // Accepting
+
+    /// Accepts pushes: all of them or none. Coalesces each where it may. `QueueFull` when undelivered ones (held and failed
+    /// included) would exceed `max_queued`.
+    fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>>;
+
+    // Reading
+
+    fn status(&self, id: PushId) -> Result<Option<PushStatus>>;
+    fn pushes(&self, filter: &Filter) -> Result<Vec<PushStatus>>;
+    fn attempts(&self, id: PushId) -> Result<Vec<Attempt>>;
+    fn case(&self, id: PushId) -> Result<Option<Case>>;
+    fn link(&self, connector: &str, target: &str, case_id: &str) -> Result<Option<Link>>;
+    fn counts(&self) -> Result<Vec<Counts>>;
+
+    // Delivering: only the process that drains calls these
+
+    /// The first ready push of the connector that is due, skipping those in `busy`. Changes nothing.
+    fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>>;
+    /// One push with what its next step needs to know.
+    fn load(&self, id: PushId) -> Result<Option<Claim>>;
+    /// When the next ready push of the connector is due, skipping those in `busy`.
+    fn next_due(&self, connector: ConnectorId, busy: &[PushId]) -> Result<Option<Timestamp>>;
+    /// Notes that a request is about to be written: state `sending`, `begun`, and the intent of a create or comment.
+    /// False, and nothing changed, when the push is no longer ready (cancelled or superseded meanwhile).
+    fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool>;
+    /// Stores what an exchange changed and makes the next push of the lane ready where this one left it.
+    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()>;
+    /// The pushes left in `sending` by a process that died.
+    fn interrupted(&self) -> Result<Vec<PushId>>;
+    /// Pulls due times that lie further ahead than the wait they were reckoned with back to `now` plus that wait;
+    /// throttles and probes likewise. For a clock that was set back.
+    fn clamp_due(&self, now: Timestamp) -> Result<()>;
+    /// Removes history past its age and count, at most a batch; true when more is left.
+    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<bool>;
+    /// Notes which process drains, for people.
+    fn note_drainer(&self, pid: Option<u32>, now: Timestamp) -> Result<()>;
+    fn drainer(&self) -> Result<Option<u32>>;
+
+    // Decisions by hand
+
+    /// Replaces the progress of a push by hand (retry, adopt, cancel): `change` gets the push and returns the outcome to
+    /// store, in one transaction that nothing else can come between.
+    fn decide(
+        &self,
+        id: PushId,
+        now: Timestamp,
+        change: &mut dyn FnMut(&Claim) -> Result<Outcome>,
+    ) -> Result<()>;
+    /// Removes a failed push.
+    fn discard(&self, id: PushId) -> Result<()>;
+
+    // Whole file
+
+    /// Grows whenever another connection or process changed the database.
+    fn data_version(&self) -> Result<i64>;
+    fn backup(&self, path: &std::path::Path) -> Result<()>;
+    fn close(&self) -> Result<()>;
+}

@@ -1,0 +1,128 @@
+//! Sending one request and reading one answer. [`Transport`] is all that the rest of casehook knows of the network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::connector::NetworkPolicy;
+
+/// The methods that a connector can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+}
+
+impl Method {
+    /// As it stands on the wire.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+        }
+    }
+}
+
+/// One header. The value is a sequence of latin-1 code points (each `char` at most U+00FF, no controls but tab).
+#[derive(Clone)]
+pub(crate) struct HeaderField {
+    pub(crate) name: String,
+    pub(crate) value: Zeroizing<String>,
+    /// Whether the value is masked wherever it is shown.
+    pub(crate) secret: bool,
+}
+
+/// One request, complete: headers hold authorization and content type already.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: url::Url,
+    pub(crate) headers: Vec<HeaderField>,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) network: Arc<NetworkPolicy>,
+}
+
+/// One answer, decoded and within the size limit. Header names are lower case, values latin-1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Where a body could not be taken as it is (too large, an encoding that was not offered, a broken one), why.
+    /// `body` then holds what could be read. Only non-2xx answers may still be judged by their status.
+    pub(crate) body_fault: Option<BodyFault>,
+}
+
+impl Answer {
+    /// The first header of that (lower-case) name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}
+
+/// Why a body could not be taken as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    /// Larger than `maxResponseContentLength`, before or after decoding.
+    TooLarge { limit: u64 },
+    /// A content encoding that casehook did not offer.
+    Encoding(String),
+    /// It does not decode.
+    Broken(String),
+}
+
+/// Why no answer came, in the order of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum FailureKind {
+    /// Refused by casehook's own rules before a connection was made: allowedHosts, address policy, userinfo in a URL.
+    Refused,
+    /// No connection: name not resolved, refused, unreachable, connect time-out, TLS handshake, proxy cannot connect.
+    NotConnected,
+    /// The connection was lost before any byte of the request was written.
+    NotWritten,
+    /// The connection was lost, or time ran out, after bytes of the request were written.
+    Lost,
+    /// A redirect that must not be followed.
+    Redirect,
+}
+
+/// No answer, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    /// A stable word: `dns`, `connectionRefused`, `unreachable`, `connectTimeout`, `tls`, `proxy`, `connectionLost`,
+    /// `responseTimeout`, `redirect`, `hostNotAllowed`, `addressNotAllowed`, `closed`.
+    pub(crate) code: &'static str,
+    /// What happened and what to do, without secrets.
+    pub(crate) message: String,
+    /// The status of the answer that led here, for redirects.
+    pub(crate) status: Option<u16>,
+}
+
+/// Sends one request and reads one answer, redirects followed by casehook's own rules.
+///
+/// Called from several worker threads at once.
+pub(crate) trait Transport: Send + Sync {
+    fn send(&self, request: &Request) -> Result<Answer, Failure>;
+
+    /// Ends exchanges under way with `Lost` or `NotConnected` (code `closed`), and every later one at once.
+    fn shutdown(&self);
+}
+
+/// Bounds on one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ExchangeLimits {
+    pub(crate) connect: Duration,
+    /// From the request being sent to the last byte of the answer.
+    pub(crate) response: Duration,
+    /// The largest answer, before and after decoding, in bytes.
+    pub(crate) body_bytes: u64,
+}
