@@ -4,10 +4,12 @@
 mod agent;
 mod clock;
 mod connector;
+mod drain;
 mod error;
 mod model;
 mod options;
 mod outbox;
+mod process;
 mod step;
 mod store;
 mod template;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod classify;
+pub(crate) mod decision;
 pub(crate) mod machine;
 
 use crate::model::{Case, CommentState, PushError, PushId, PushState, Step, Timestamp};

@@ -1,0 +1,202 @@
+//! What all agents of one database file in one process share: the store, the network, the threads.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::connector::{Connector, SecretSources, Settings};
+use crate::drain::{Engine, Workers};
+use crate::drain::Tools;
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
+use crate::process::{Bell, DrainLock, ProcessGuard};
+use crate::store::sqlite::{KeySource, SqliteStore};
+use crate::store::{Retention, Store, StoredConnector};
+use crate::transport::{HttpTransport, Transport};
+
+pub(super) struct Core {
+    pid: u32,
+    path: PathBuf,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) bell: Arc<Bell>,
+    pub(super) settings: Settings,
+    pub(super) sources: SecretSources,
+    pub(super) retention: Retention,
+    workers: Mutex<Option<Workers>>,
+    /// Parsed documents by connector name, with the revision they were parsed from. Without secrets.
+    documents: Mutex<HashMap<String, (i64, Arc<Connector>)>>,
+    /// How many agents use it; the last one to close shuts it down.
+    pub(super) sessions: Mutex<usize>,
+    shut: AtomicBool,
+    // Last: released when everything above is gone.
+    guard: Mutex<Option<ProcessGuard>>,
+}
+
+impl Core {
+    pub(super) fn open(path: &Path, options: &Options) -> Result<Core> {
+        if !(1..=64).contains(&options.workers) {
+            let message = format!("{} is not a number of workers; use 1 to 64", options.workers);
+            return Err(Error::new(ErrorKind::Argument, message).at("workers"));
+        }
+        let guard = ProcessGuard::take(path)?;
+        let key = match &options.key {
+            Some(key) => KeySource::Given(key.clone()),
+            None => KeySource::Default,
+        };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, key)?);
+        let core = Core {
+            pid: std::process::id(),
+            path: path.to_owned(),
+            store,
+            transport: Arc::new(HttpTransport::new(options.workers)),
+            clock: Arc::new(SystemClock::new()),
+            bell: Arc::new(Bell::default()),
+            settings: options.settings.clone(),
+            sources: SecretSources {
+                env: options.secret_env.clone(),
+                dir: options.secret_dir.clone(),
+            },
+            retention: Retention {
+                max_queued: options.max_queued,
+                history_age: options.history_age,
+                history_count: options.history_count,
+            },
+            workers: Mutex::new(None),
+            documents: Mutex::new(HashMap::new()),
+            sessions: Mutex::new(0),
+            shut: AtomicBool::new(false),
+            guard: Mutex::new(Some(guard)),
+        };
+        if options.drain {
+            core.start_draining(options.workers)?;
+        }
+        Ok(core)
+    }
+
+    /// Whether this process is the one that opened it, and not a fork of it.
+    pub(super) fn is_own_process(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Acquire)
+    }
+
+    pub(super) fn start_draining(&self, workers: usize) -> Result<()> {
+        let mut running = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_some() {
+            return Ok(());
+        }
+        let engine = Engine::new(
+            Arc::clone(&self.store),
+            self.settings.clone(),
+            self.sources.clone(),
+            seed()?,
+        );
+        let tools = Tools {
+            store: Arc::clone(&self.store),
+            transport: Arc::clone(&self.transport),
+            clock: Arc::clone(&self.clock),
+            bell: Arc::clone(&self.bell),
+            lock: DrainLock::new(&self.path),
+            retention: self.retention,
+        };
+        *running = Some(Workers::start(workers, engine, tools)?);
+        Ok(())
+    }
+
+    /// Tells the threads, and everybody who waits, that there may be something to do.
+    pub(super) fn wake(&self) {
+        if let Some(workers) = &*self.workers.lock().unwrap_or_else(PoisonError::into_inner) {
+            workers.wake();
+        }
+        self.bell.ring();
+    }
+
+    pub(super) fn connectors_changed(&self) {
+        if let Some(workers) = &*self.workers.lock().unwrap_or_else(PoisonError::into_inner) {
+            workers.connectors_changed();
+        }
+        self.bell.ring();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.as_ref().is_some_and(Workers::is_draining)
+    }
+
+    pub(super) fn shutdown(&self, timeout: Duration) -> Result<()> {
+        self.shut.store(true, Ordering::Release);
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let all_ended = workers.is_none_or(|workers| workers.stop(timeout));
+        self.bell.ring();
+        if !all_ended {
+            // Their store must stay; it goes with the last of them.
+            log::warn!("closed with a thread still under way");
+            return Ok(());
+        }
+        let closed = self.store.close();
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        closed
+    }
+
+    /// The connector of that name, and its parsed document without secrets.
+    pub(super) fn document(&self, name: &str) -> Result<(StoredConnector, Arc<Connector>)> {
+        let stored = self.stored(name)?;
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((revision, connector)) = documents.get(name)
+            && *revision == stored.revision
+        {
+            return Ok((stored, Arc::clone(connector)));
+        }
+        let parsed = Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new())?;
+        let connector = Arc::new(parsed);
+        documents.insert(name.to_owned(), (stored.revision, Arc::clone(&connector)));
+        Ok((stored, connector))
+    }
+
+    pub(super) fn stored(&self, name: &str) -> Result<StoredConnector> {
+        self.store.connector(name)?.ok_or_else(|| self.no_connector(name))
+    }
+
+    pub(super) fn no_connector(&self, name: &str) -> Error {
+        let names: Vec<String> = self
+            .store
+            .connectors()
+            .map(|all| all.into_iter().map(|c| c.name).collect())
+            .unwrap_or_default();
+        let there = match names.as_slice() {
+            [] => "there are none yet".to_owned(),
+            _ => format!("there are: {}", names.join(", ")),
+        };
+        Error::new(ErrorKind::NotFound, format!("no connector is named {name:?}; {there}"))
+    }
+}
+
+fn seed() -> Result<u64> {
+    use ring::rand::SecureRandom;
+    let mut bytes = [0u8; 8];
+    ring::rand::SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::internal("the operating system gives no random numbers"))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+impl Core {
+    /// One more agent uses it.
+    pub(super) fn join(&self) {
+        *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    /// One agent fewer uses it; how many are left.
+    pub(super) fn leave(&self) -> usize {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        *sessions = sessions.saturating_sub(1);
+        *sessions
+    }
+}

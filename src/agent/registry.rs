@@ -1,0 +1,67 @@
+//! One core per database file and process: a second open shares it, and a fork never does.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One database file: whoever opens or closes its core holds the lock meanwhile.
+#[derive(Default)]
+pub(super) struct Slot {
+    core: Mutex<Weak<Core>>,
+}
+
+type Slots = Mutex<HashMap<PathBuf, Arc<Slot>>>;
+
+// A fork copies the registry in whatever state it is in, possibly locked by a thread that the child does not have. The
+// child therefore starts with the next one of these; more than this many forks of forks would meet an old one again.
+const GENERATIONS: usize = 32;
+static REGISTRIES: [std::sync::LazyLock<Slots>; GENERATIONS] =
+    [const { std::sync::LazyLock::new(Slots::default) }; GENERATIONS];
+static GENERATION: AtomicUsize = AtomicUsize::new(0);
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+fn registry() -> &'static Slots {
+    let pid = std::process::id();
+    let owner = OWNER.load(Ordering::Acquire);
+    if owner != pid && OWNER.compare_exchange(owner, pid, Ordering::AcqRel, Ordering::Acquire).is_ok() && owner != 0 {
+        GENERATION.fetch_add(1, Ordering::AcqRel);
+    }
+    &REGISTRIES[GENERATION.load(Ordering::Acquire) % GENERATIONS]
+}
+
+/// The slot of the database at `path`, whatever way the path is spelled.
+pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
+    let path = resolve(path)?;
+    let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
+    let slot = Arc::clone(slots.entry(path.clone()).or_default());
+    Ok((path, slot))
+}
+
+impl Slot {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Weak<Core>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn resolve(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else {
+        let message = format!("{:?} does not name a file; give the path of the database", path.display());
+        return Err(Error::new(ErrorKind::Argument, message).at("path"));
+    };
+    if let Ok(whole) = path.canonicalize() {
+        return Ok(whole);
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = folder.canonicalize().map_err(|error| {
+        let message = format!("the folder {} cannot be used: {error}; create it first", folder.display());
+        Error::new(ErrorKind::Store, message).at("path")
+    })?;
+    Ok(folder.join(name))
+}

@@ -1,0 +1,161 @@
+//! Running a case's steps against the target outside the outbox, to see whether a connector is right.
+
+use super::preview::{known_id, shown, subject};
+use crate::clock::Clock;
+use crate::drain::reading;
+use crate::model::{Answer, Case, Comment, Header, Link, Step, TestReport, TestStep};
+use crate::outbox::machine::Success;
+use crate::step::{self, Prepared, Subject};
+use crate::transport::{self, Transport};
+
+/// How much of a body a report quotes, in bytes.
+const QUOTED_BYTES: usize = 64 * 1024;
+
+/// Runs create or update, get, and each comment; stops at the first step that fails.
+pub(super) fn run(
+    prepared: &Prepared,
+    case: &Case,
+    link: Option<&Link>,
+    transport: &dyn Transport,
+    clock: &dyn Clock,
+) -> TestReport {
+    let mut trial = Trial {
+        prepared,
+        case,
+        transport,
+        clock,
+        by_link: link.is_some() && case.external_id.as_deref().unwrap_or("").is_empty(),
+        etag: None,
+        report: TestReport {
+            external_id: known_id(case, link).map(str::to_owned),
+            ..TestReport::default()
+        },
+    };
+    trial.report.ok = trial.steps();
+    trial.report
+}
+
+struct Trial<'a> {
+    prepared: &'a Prepared,
+    case: &'a Case,
+    transport: &'a dyn Transport,
+    clock: &'a dyn Clock,
+    by_link: bool,
+    etag: Option<String>,
+    report: TestReport,
+}
+
+impl Trial<'_> {
+    fn steps(&mut self) -> bool {
+        let config = &self.prepared.config;
+        let known = self.report.external_id.is_some();
+        let fresh_get = known && config.if_match && config.get.is_some() && config.update.is_some();
+        if fresh_get && !self.step(Step::Get, None) {
+            return false;
+        }
+        let first = if known { Step::Update } else { Step::Create };
+        if (first == Step::Create || config.update.is_some()) && !self.step(first, None) {
+            return false;
+        }
+        if config.get.is_some() && !self.step(Step::Get, None) {
+            return false;
+        }
+        if config.comment.is_none() {
+            return true;
+        }
+        let case = self.case;
+        case.comments
+            .iter()
+            .filter(|comment| !comment.text.is_empty())
+            .all(|comment| self.step(Step::Comment, Some(comment)))
+    }
+
+    fn step(&mut self, step: Step, comment: Option<&Comment>) -> bool {
+        let id = self.report.external_id.clone();
+        let etag = self.etag.clone();
+        let about = Subject {
+            comment,
+            if_match: etag.as_deref().filter(|_| step == Step::Update),
+            ..subject(self.case, id.as_deref())
+        };
+        let request = match step::render(step, self.prepared, &about) {
+            Ok(request) => request,
+            Err(error) => {
+                self.report.steps.push(TestStep {
+                    step,
+                    request: None,
+                    answer: None,
+                    ok: false,
+                    verdict: format!("{}: {}", error.field, error.message),
+                    duration_ms: 0,
+                });
+                return false;
+            }
+        };
+        let started = self.clock.now();
+        let result = self.transport.send(&request);
+        let ended = self.clock.now();
+        let read = reading::read(step, self.prepared, &about, self.by_link, &result, ended.wall);
+        let verdict = match &read {
+            Ok(success) => told(success),
+            Err(verdict) => format!("{} ({})", verdict.message, verdict.class),
+        };
+        self.report.steps.push(TestStep {
+            step,
+            request: Some(shown(step, &request, self.prepared)),
+            answer: result.as_ref().ok().map(|answer| shown_answer(answer, self.prepared)),
+            ok: read.is_ok(),
+            verdict,
+            duration_ms: u64::try_from((ended.steady.saturating_sub(started.steady)).as_millis()).unwrap_or(u64::MAX),
+        });
+        match read {
+            Ok(success) => self.take(success),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    fn take(&mut self, success: Success) {
+        match success {
+            Success::Created { external_id, view_url } => {
+                self.report.external_id = Some(external_id);
+                self.report.external_url = view_url;
+            }
+            Success::Got { title, url, etag } => {
+                self.report.external_title = Some(title);
+                self.report.external_url = Some(url);
+                self.etag = etag;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn told(success: &Success) -> String {
+    match success {
+        Success::Created { external_id, .. } => format!("created; its id is {external_id}"),
+        Success::Updated => "updated".to_owned(),
+        Success::Got { title, url, .. } => format!("read back; its title is {title:?}, its link {url}"),
+        Success::Commented => "comment added".to_owned(),
+        Success::Found(_) => "looked up".to_owned(),
+    }
+}
+
+fn shown_answer(answer: &transport::Answer, prepared: &Prepared) -> Answer {
+    let cut = answer.body.get(..QUOTED_BYTES).unwrap_or(&answer.body);
+    Answer {
+        status: answer.status,
+        headers: answer
+            .headers
+            .iter()
+            .map(|(name, value)| Header {
+                name: name.clone(),
+                value: match name.as_str() {
+                    "set-cookie" => "***".to_owned(),
+                    _ => step::mask(value, &prepared.masks),
+                },
+            })
+            .collect(),
+        body: step::mask(&String::from_utf8_lossy(cut), &prepared.masks),
+    }
+}

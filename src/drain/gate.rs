@@ -1,0 +1,131 @@
+//! Whether a connector may send now: pauses, throttles, blocks, outages, limits in flight.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::connector::Connector;
+use crate::model::{PushId, Timestamp};
+use crate::step::Prepared;
+use crate::store::{Health, StoredConnector};
+
+/// What the engine knows of one connector while it runs.
+pub(super) struct Gate {
+    pub(super) stored: StoredConnector,
+    /// The parsed document, or why it cannot be used.
+    pub(super) connector: Result<Arc<Connector>, String>,
+    /// Kept from request to request unless a secret is a reference, which is read anew each time.
+    pub(super) prepared: Option<Arc<Prepared>>,
+    pub(super) health: Health,
+    pub(super) in_flight: usize,
+    /// The push that tries whether an offline or blocked connector works again.
+    pub(super) probe: Option<PushId>,
+    last_sent: Option<Duration>,
+    last_tick: Option<Duration>,
+    /// How often it was throttled in a row without being told for how long.
+    pub(super) throttles: u32,
+}
+
+/// When a connector may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    Now,
+    At(Timestamp),
+    /// Not before something happens: a push of it ends, it is resumed.
+    Later,
+}
+
+impl Gate {
+    pub(super) fn new(stored: StoredConnector, connector: Result<Arc<Connector>, String>) -> Gate {
+        Gate {
+            health: stored.health.clone(),
+            stored,
+            connector,
+            prepared: None,
+            in_flight: 0,
+            probe: None,
+            last_sent: None,
+            last_tick: None,
+            throttles: 0,
+        }
+    }
+
+    /// Whether a push that is not under way yet may start.
+    pub(super) fn opening(&self, now: Now) -> Opening {
+        let most = self.connector.as_ref().map_or(1, |c| c.config.max_in_flight);
+        if self.stored.paused || self.in_flight >= most {
+            return Opening::Later;
+        }
+        self.next_request(now)
+    }
+
+    /// Whether the next request may go out, be it of a push under way or of a new one.
+    pub(super) fn next_request(&self, now: Now) -> Opening {
+        let trouble = self.health.blocked.as_ref().or(self.health.offline.as_ref());
+        if trouble.is_some() && self.probe.is_some() {
+            return Opening::Later;
+        }
+        let not_before = [
+            self.health.throttled_until,
+            trouble.map(|t| t.probe_at),
+            self.interval_ends(now),
+        ];
+        match not_before.into_iter().flatten().filter(|at| *at > now.wall).max() {
+            Some(at) => Opening::At(at),
+            None => Opening::Now,
+        }
+    }
+
+    /// Notes that a request goes out.
+    pub(super) fn sent(&mut self, push: PushId, now: Now) {
+        self.last_sent = Some(now.steady);
+        if self.health.blocked.is_some() || self.health.offline.is_some() {
+            self.probe = Some(push);
+        }
+    }
+
+    /// Notes that a request of this push came to its end, and how the connector fares now.
+    pub(super) fn ended(&mut self, push: PushId, health: Option<&Health>) {
+        if self.probe == Some(push) {
+            self.probe = None;
+        }
+        if let Some(health) = health {
+            let odometer_ms = self.health.odometer_ms;
+            self.health = Health {
+                odometer_ms,
+                ..health.clone()
+            };
+        }
+    }
+
+    /// Moves the odometer: time counts while nothing holds the connector back.
+    pub(super) fn tick(&mut self, now: Now) {
+        let held_back = self.stored.paused
+            || self.health.blocked.is_some()
+            || self.health.offline.is_some()
+            || self.health.throttled_until.is_some_and(|until| until > now.wall);
+        if let (Some(last), false) = (self.last_tick, held_back) {
+            let passed = u64::try_from(now.steady.saturating_sub(last).as_millis()).unwrap_or(0);
+            self.health.odometer_ms = self.health.odometer_ms.saturating_add(passed);
+        }
+        self.last_tick = Some(now.steady);
+    }
+
+    /// After the clock was set back: nothing lies further ahead than the wait it was reckoned with can be.
+    pub(super) fn clamp(&mut self, now: Timestamp, longest: Duration) {
+        let latest = now.plus(longest);
+        let troubles = [&mut self.health.blocked, &mut self.health.offline];
+        for trouble in troubles.into_iter().flatten() {
+            trouble.probe_at = trouble.probe_at.min(latest);
+        }
+        if let Some(until) = &mut self.health.throttled_until {
+            *until = (*until).min(latest);
+        }
+    }
+
+    fn interval_ends(&self, now: Now) -> Option<Timestamp> {
+        let interval = self.connector.as_ref().ok()?.config.min_interval;
+        let left = (self.last_sent? + interval).checked_sub(now.steady)?;
+        (!left.is_zero()).then(|| now.wall.plus(left.max(Duration::from_millis(1))))
+    }
+}

@@ -1,0 +1,9 @@
+//! Delivering: the engine decides, deterministic and without threads; the workers are the threads, without policy.
+
+mod engine;
+mod gate;
+pub(crate) mod reading;
+mod worker;
+
+pub(crate) use engine::{Engine, Next};
+pub(crate) use worker::{Tools, Workers};

@@ -1,0 +1,303 @@
+//! The threads that drain: they take requests from the engine, send them, and hand their ends back. No policy here.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{Engine, Next};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::process::{Bell, DrainLock};
+use crate::store::{Retention, Store};
+use crate::transport::Transport;
+
+/// How often another process' changes are looked for, and how often a process that waits to drain asks for its turn.
+const POLL: Duration = Duration::from_secs(1);
+/// How long to leave a store alone that just failed.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// How often history is pruned, at most.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// What is kept back from the time allowed for closing, to shut sockets and store what they ended in.
+const SHUTDOWN_SHARE: Duration = Duration::from_millis(300);
+
+/// What the threads need from outside.
+pub(crate) struct Tools {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) lock: DrainLock,
+    pub(crate) retention: Retention,
+}
+
+/// The running threads.
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Shared {
+    tools: Tools,
+    state: Mutex<State>,
+    /// Rung when there may be something to do.
+    work: Condvar,
+    /// Rung when a thread ends.
+    ended: Condvar,
+}
+
+struct State {
+    engine: Engine,
+    draining: bool,
+    stopping: bool,
+    running: usize,
+    /// When the thread that watches the clock wakes; others sleep until they are called.
+    alarm: Option<Instant>,
+    looked_at: Option<Instant>,
+    data_version: i64,
+    pruned_at: Option<Instant>,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    pub(crate) fn start(count: usize, engine: Engine, tools: Tools) -> Result<Workers> {
+        let shared = Arc::new(Shared {
+            tools,
+            state: Mutex::new(State {
+                engine,
+                draining: false,
+                stopping: false,
+                running: 0,
+                alarm: None,
+                looked_at: None,
+                data_version: 0,
+                pruned_at: None,
+            }),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        });
+        let workers = Workers {
+            shared,
+            threads: Mutex::new(Vec::new()),
+        };
+        for number in 0..count {
+            let shared = Arc::clone(&workers.shared);
+            shared.lock().running += 1;
+            let spawned = std::thread::Builder::new()
+                .name(format!("casehook-{number}"))
+                .spawn(move || shared.run());
+            match spawned {
+                Ok(thread) => lock(&workers.threads).push(thread),
+                Err(error) => {
+                    workers.shared.lock().running -= 1;
+                    workers.stop(Duration::ZERO);
+                    return Err(Error::internal(format!("no thread could be started: {error}")));
+                }
+            }
+        }
+        Ok(workers)
+    }
+
+    /// Something was pushed, or a push decided on.
+    pub(crate) fn wake(&self) {
+        self.shared.work.notify_one();
+    }
+
+    /// A connector was configured, removed, paused or resumed.
+    pub(crate) fn connectors_changed(&self) {
+        self.shared.lock().engine.connectors_changed();
+        self.shared.work.notify_one();
+    }
+
+    /// Whether this process drains.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.lock().draining
+    }
+
+    /// Stops claiming, waits for requests under way, then shuts their sockets; all within `timeout`. True when every
+    /// thread ended.
+    pub(crate) fn stop(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        self.shared.work.notify_all();
+        let patience = deadline - SHUTDOWN_SHARE.min(timeout / 2);
+        state = self.shared.await_end(state, patience);
+        if state.running > 0 {
+            drop(state);
+            self.shared.tools.transport.shutdown();
+            state = self.shared.await_end(self.shared.lock(), deadline.max(Instant::now() + SHUTDOWN_SHARE));
+        }
+        let all_ended = state.running == 0;
+        drop(state);
+        if all_ended {
+            for thread in lock(&self.threads).drain(..) {
+                // A thread that panicked has said so; there is nothing to add at closing.
+                let _ = thread.join();
+            }
+        }
+        all_ended
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut state = self.lock();
+        while !state.stopping {
+            state = self.step(state);
+        }
+        state.running -= 1;
+        if state.running == 0 {
+            let now = self.tools.clock.now();
+            if let Err(error) = state.engine.release(now) {
+                log::warn!("a push stays marked as under way until the next start: {error}");
+            }
+            if state.draining {
+                let _ = self.tools.store.note_drainer(None, now.wall);
+                state.draining = false;
+                self.tools.lock.release();
+            }
+        }
+        drop(state);
+        self.ended.notify_all();
+        self.tools.bell.ring();
+    }
+
+    fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if !state.draining && !self.take_over(&mut state) {
+            return self.sleep(state, Some(POLL));
+        }
+        self.look_around(&mut state);
+        match state.engine.turn(self.tools.clock.now()) {
+            Ok(Next::Send(dispatch)) => {
+                // Whoever is idle looks whether there is more.
+                self.work.notify_one();
+                drop(state);
+                let result = self.tools.transport.send(&dispatch.request);
+                let mut state = self.lock();
+                let ended = state
+                    .engine
+                    .complete(dispatch.push, result, self.tools.clock.now());
+                self.tools.bell.ring();
+                match ended {
+                    Ok(()) => state,
+                    Err(error) => self.store_failed(state, &error),
+                }
+            }
+            Ok(Next::Wait(wait)) => {
+                self.tools.bell.ring();
+                self.prune(&mut state);
+                self.sleep(state, Some(wait.map_or(POLL, |wait| wait.min(POLL))))
+            }
+            Err(error) => self.store_failed(state, &error),
+        }
+    }
+
+    /// Becomes the process that drains, if no other one is.
+    fn take_over(&self, state: &mut State) -> bool {
+        match self.tools.lock.try_acquire() {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                log::error!("the lock of the draining process cannot be taken: {error}");
+                return false;
+            }
+        }
+        let now = self.tools.clock.now();
+        if let Err(error) = state.engine.recover(now) {
+            log::error!("the outbox cannot be read: {error}");
+            self.tools.lock.release();
+            return false;
+        }
+        let _ = self.tools.store.note_drainer(Some(std::process::id()), now.wall);
+        state.draining = true;
+        self.work.notify_all();
+        true
+    }
+
+    /// Another process may have configured or pushed.
+    fn look_around(&self, state: &mut State) {
+        let now = Instant::now();
+        if state.looked_at.is_some_and(|at| now.duration_since(at) < POLL) {
+            return;
+        }
+        state.looked_at = Some(now);
+        match self.tools.store.data_version() {
+            Ok(version) if version != state.data_version => {
+                state.data_version = version;
+                state.engine.connectors_changed();
+            }
+            Ok(_) => {}
+            Err(error) => log::warn!("changes of other processes cannot be seen: {error}"),
+        }
+    }
+
+    fn prune(&self, state: &mut State) {
+        let now = Instant::now();
+        if state.pruned_at.is_some_and(|at| now.duration_since(at) < PRUNE_EVERY) {
+            return;
+        }
+        match self.tools.store.prune(&self.tools.retention, self.tools.clock.now().wall) {
+            Ok(true) => {}
+            Ok(false) => state.pruned_at = Some(now),
+            Err(error) => {
+                state.pruned_at = Some(now);
+                log::warn!("history was not pruned: {error}");
+            }
+        }
+    }
+
+    fn store_failed<'a>(&'a self, state: MutexGuard<'a, State>, error: &Error) -> MutexGuard<'a, State> {
+        log::error!("the outbox cannot be written, trying again: {error}");
+        self.sleep(state, Some(STORE_PAUSE))
+    }
+
+    /// Sleeps until called, or until the time is up if no other thread wakes earlier.
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, wait: Option<Duration>) -> MutexGuard<'a, State> {
+        if state.stopping {
+            return state;
+        }
+        let until = wait.map(|wait| Instant::now() + wait);
+        let mine = match (until, state.alarm) {
+            (Some(until), Some(alarm)) => until < alarm,
+            (until, None) => until.is_some(),
+            (None, Some(_)) => false,
+        };
+        let Some(until) = until.filter(|_| mine) else {
+            return self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        state.alarm = Some(until);
+        let wait = until.saturating_duration_since(Instant::now());
+        let (mut state, _) = self
+            .work
+            .wait_timeout(state, wait)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.alarm == Some(until) {
+            state.alarm = None;
+        }
+        state
+    }
+
+    fn await_end<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Instant) -> MutexGuard<'a, State> {
+        while state.running > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self
+                .ended
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A panic while the lock was held leaves the state as of the last finished statement; every outcome is in the store.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,9 @@
+//! What one process owes to others and to its own parts: who drains, who has the file open, who waits for whom.
+
+mod bell;
+mod drain_lock;
+mod guard;
+
+pub(crate) use bell::Bell;
+pub(crate) use drain_lock::DrainLock;
+pub(crate) use guard::ProcessGuard;
