@@ -192,7 +192,6 @@ mod tests {
             "a.example:65536",
             "a.example:x",
             "[::1",
-            "{{{x}}}",
             "a b",
             "u@a.example",
             "[::1]x",
