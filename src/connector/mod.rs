@@ -1,8 +1,11 @@
 //! The connector document: parsed once at the edge, typed from there on, secrets split off.
 
 pub(crate) mod config;
+mod hosts;
+pub(crate) mod nearest;
 mod network;
 pub(crate) mod settings;
+pub(crate) mod table;
 
 use std::sync::Arc;
 

@@ -1,18 +1,271 @@
 //! Settings of the whole agent: which hosts may be reached, and the bounds of an exchange.
 
-use crate::error::Result;
+use std::time::Duration;
 
-/// Entries of `allowedHosts`, normalised by the URL parser.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct AllowedHosts {}
+use serde_json::{Map, Value};
+
+pub(crate) use super::hosts::AllowedHosts;
+use super::table::{self, Field, Kind, Need};
+use crate::error::{Error, Result};
+
+const VERIFICATION: Kind = Kind::OneOf(&["full", "certificate", "none"]);
+
+/// The fields of the settings object.
+pub(crate) const SETTINGS: &[Field] = &[
+    Field {
+        name: "allowedHosts",
+        kind: Kind::Texts,
+        need: Need::Extension("[\"*\"]"),
+        meaning: "hosts that may be reached: exact names or addresses, *.example.com, an optional :port",
+    },
+    Field {
+        name: "maxResponseContentLength",
+        kind: Kind::Size,
+        need: Need::Extension("1mb"),
+        meaning: "the largest answer, before and after decoding",
+    },
+    Field {
+        name: "responseTimeout",
+        kind: Kind::Time,
+        need: Need::Extension("60s"),
+        meaning: "how long an answer may take",
+    },
+    Field {
+        name: "denyPrivateAddresses",
+        kind: Kind::Bool,
+        need: Need::Extension("false"),
+        meaning: "refuse loopback, link-local, unique-local and private addresses after resolution",
+    },
+    Field {
+        name: "proxyUrl",
+        kind: Kind::Text,
+        need: Need::Extension("none"),
+        meaning: "the proxy that requests go through",
+    },
+    Field {
+        name: "proxyHeaders",
+        kind: Kind::Headers,
+        need: Need::Extension("none"),
+        meaning: "headers for the proxy",
+    },
+    Field {
+        name: "proxyBypassHosts",
+        kind: Kind::Texts,
+        need: Need::Extension("none"),
+        meaning: "hosts that are reached without the proxy",
+    },
+    Field {
+        name: "proxyOnlyHosts",
+        kind: Kind::Texts,
+        need: Need::Extension("none"),
+        meaning: "the only hosts that are reached through the proxy",
+    },
+    Field {
+        name: "ssl.verificationMode",
+        kind: VERIFICATION,
+        need: Need::Extension("full"),
+        meaning: "how the certificates of targets are verified",
+    },
+    Field {
+        name: "ssl.proxyVerificationMode",
+        kind: VERIFICATION,
+        need: Need::Extension("full"),
+        meaning: "how the certificate of the proxy is verified",
+    },
+    Field {
+        name: "customHostSettings",
+        kind: Kind::Any,
+        need: Need::Extension("none"),
+        meaning: "TLS settings of single hosts",
+    },
+];
 
 /// Settings of the whole agent, in the vocabulary of Kibana's `xpack.actions.*`.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {}
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    allowed_hosts: AllowedHosts,
+    max_response_bytes: u64,
+    response_timeout: Duration,
+    deny_private_addresses: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            allowed_hosts: AllowedHosts::default(),
+            max_response_bytes: 1024 * 1024,
+            response_timeout: Duration::from_secs(60),
+            deny_private_addresses: false,
+        }
+    }
+}
 
 impl Settings {
     /// Reads the settings object; unknown fields are refused with the nearest known name.
-    pub fn from_json(_text: &str) -> Result<Settings> {
-        unimplemented!()
+    ///
+    /// `ssl` may be an object or be written with dots, as in `"ssl.verificationMode"`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] with the path of the field at fault.
+    pub fn from_json(text: &str) -> Result<Settings> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| Error::config("settings", format!("this is not valid JSON: {e}")))?;
+        let Value::Object(object) = value else {
+            return Err(table::wrong("settings", "an object", &value));
+        };
+        let object = table::check("settings", SETTINGS, flatten_ssl(object)?, |_| false)?;
+        refuse_unsupported(&object)?;
+        let mut settings = Settings::default();
+        if let Some(Value::Array(entries)) = object.get("allowedHosts") {
+            let entries: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
+            settings.allowed_hosts = AllowedHosts::parse(&entries)
+                .map_err(|(i, message)| Error::config(format!("settings.allowedHosts[{i}]"), message))?;
+        }
+        if let Some(bytes) = object.get("maxResponseContentLength").and_then(table::size) {
+            settings.max_response_bytes = bytes;
+        }
+        if let Some(time) = object.get("responseTimeout").and_then(table::time) {
+            settings.response_timeout = time;
+        }
+        if let Some(deny) = object.get("denyPrivateAddresses").and_then(Value::as_bool) {
+            settings.deny_private_addresses = deny;
+        }
+        Ok(settings)
+    }
+
+    /// The hosts that may be reached.
+    pub(crate) fn allowed_hosts(&self) -> &AllowedHosts {
+        &self.allowed_hosts
+    }
+
+    /// The largest answer, before and after decoding, in bytes.
+    pub fn max_response_content_length(&self) -> u64 {
+        self.max_response_bytes
+    }
+
+    /// How long an answer may take.
+    pub fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+
+    /// Whether loopback, link-local, unique-local and private addresses are refused after resolution.
+    pub fn deny_private_addresses(&self) -> bool {
+        self.deny_private_addresses
+    }
+}
+
+/// Writes `{"ssl": {"x": ..}}` as `{"ssl.x": ..}`.
+fn flatten_ssl(mut object: Map<String, Value>) -> Result<Map<String, Value>> {
+    match object.remove("ssl") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(ssl)) => {
+            for (name, value) in ssl {
+                let dotted = format!("ssl.{name}");
+                if object.contains_key(&dotted) {
+                    let field = table::child("settings", &dotted);
+                    return Err(Error::config(
+                        field,
+                        "this is given twice, with a dot and within \"ssl\"",
+                    ));
+                }
+                object.insert(dotted, value);
+            }
+        }
+        Some(other) => return Err(table::wrong("settings.ssl", "an object", &other)),
+    }
+    Ok(object)
+}
+
+/// Refuses settings whose meaning casehook cannot keep to, rather than ignoring them.
+fn refuse_unsupported(object: &Map<String, Value>) -> Result<()> {
+    let networking = [
+        "proxyUrl",
+        "proxyHeaders",
+        "proxyBypassHosts",
+        "proxyOnlyHosts",
+        "ssl.verificationMode",
+        "ssl.proxyVerificationMode",
+        "customHostSettings",
+    ];
+    for name in networking {
+        let harmless = match object.get(name) {
+            None => true,
+            Some(Value::String(word)) => word == "full",
+            Some(Value::Array(list)) => list.is_empty(),
+            Some(Value::Object(map)) => map.is_empty(),
+            Some(_) => false,
+        };
+        if !harmless {
+            let field = table::child("settings", name);
+            return Err(Error::config(field, "this is not supported yet; leave it out"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_numbers_and_words() {
+        let settings = Settings::from_json(
+            r#"{"allowedHosts": ["a.example"], "maxResponseContentLength": "2mb", "responseTimeout": "5s",
+                "denyPrivateAddresses": true, "ssl": {"verificationMode": "full"},
+                "ssl.proxyVerificationMode": "full", "customHostSettings": [], "proxyUrl": null}"#,
+        )
+        .unwrap();
+        assert_eq!(settings.max_response_content_length(), 2 << 20);
+        assert_eq!(settings.response_timeout(), Duration::from_secs(5));
+        assert!(settings.deny_private_addresses());
+        let allows = |url: &str| settings.allowed_hosts().allows(&url::Url::parse(url).unwrap());
+        assert!(allows("http://a.example") && !allows("http://b.example"));
+        assert_eq!(Settings::from_json("{}").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn names_the_field_at_fault() {
+        let table = [
+            ("[]", "settings", "object"),
+            ("{", "settings", "JSON"),
+            (r#"{"allowedHost": []}"#, "settings.allowedHost", "allowedHosts"),
+            (
+                r#"{"allowedHosts": "*"}"#,
+                "settings.allowedHosts",
+                "list of strings",
+            ),
+            (
+                r#"{"allowedHosts": ["a", "http://b"]}"#,
+                "settings.allowedHosts[1]",
+                "host",
+            ),
+            (r#"{"responseTimeout": "1y"}"#, "settings.responseTimeout", "60s"),
+            (
+                r#"{"ssl": {"verificationMode": "ful"}}"#,
+                "settings.ssl.verificationMode",
+                "full",
+            ),
+            (
+                r#"{"ssl": {"verificationMode": "none"}}"#,
+                "settings.ssl.verificationMode",
+                "not supported yet",
+            ),
+            (r#"{"ssl.a": 1, "ssl": {"a": 1}}"#, "settings.ssl.a", "twice"),
+            (
+                r#"{"proxyUrl": "http://p"}"#,
+                "settings.proxyUrl",
+                "not supported yet",
+            ),
+            (
+                r#"{"customHostSettings": [{}]}"#,
+                "settings.customHostSettings",
+                "not supported yet",
+            ),
+        ];
+        for (text, field, words) in table {
+            let error = Settings::from_json(text).expect_err(text);
+            assert_eq!(error.field(), Some(field), "{text}");
+            assert!(error.message().contains(words), "{error}");
+        }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod comment;
 pub(crate) mod create;
 pub(crate) mod find;
 pub(crate) mod get;
+mod json;
 pub(crate) mod path;
 pub(crate) mod update;
 

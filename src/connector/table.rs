@@ -1,0 +1,260 @@
+//! Tables of document fields, and the walk that checks a JSON object against one.
+
+use serde_json::{Map, Value};
+
+use super::nearest;
+use crate::error::{Error, Result};
+
+/// One field of a document. Parsing and documentation are both driven from it.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) need: Need,
+    /// One line for people.
+    pub(crate) meaning: &'static str,
+}
+
+/// What a field may hold.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// Any string.
+    Text,
+    /// A template of an absolute http or https URL.
+    Url,
+    /// A template of a JSON text.
+    Json,
+    /// A path into an answer.
+    Path,
+    Bool,
+    /// A whole number within these bounds.
+    Whole(u64, u64),
+    OneOf(&'static [&'static str]),
+    /// An object of strings, each a header.
+    Headers,
+    Object(&'static [Field]),
+    /// An object of anything.
+    Values,
+    /// A list of strings.
+    Texts,
+    /// A number of bytes, or a string such as `1mb`.
+    Size,
+    /// A number of milliseconds, or a string such as `60s`.
+    Time,
+    Any,
+}
+
+/// Whether a field may be left out, be null or be empty, and what then holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Need {
+    /// Must be there and not be empty.
+    Required,
+    /// This JSON text when left out; never null.
+    Default(&'static str),
+    /// This JSON text when left out; null and empty strings are taken.
+    NullOr(&'static str),
+    /// May be left out; never null.
+    Optional,
+    /// May be left out or null, never empty; what then holds, in words or JSON.
+    Extension(&'static str),
+}
+
+/// The path of a field below another: `config.headers`, or `config.headers["X-A"]`.
+pub(crate) fn child(path: &str, name: &str) -> String {
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    if plain && !name.is_empty() && name.len() <= 60 {
+        format!("{path}.{name}")
+    } else {
+        format!("{path}[{}]", nearest::quoted(name))
+    }
+}
+
+/// Checks an object against a table and fills in the defaults.
+///
+/// `waived` says which required fields may be left out or be null.
+pub(crate) fn check(
+    path: &str,
+    table: &[Field],
+    mut object: Map<String, Value>,
+    waived: fn(&str) -> bool,
+) -> Result<Map<String, Value>> {
+    let names = table.iter().map(|field| field.name);
+    if let Some(key) = object
+        .keys()
+        .find(|key| !names.clone().any(|name| name == key.as_str()))
+    {
+        return Err(Error::config(child(path, key), nearest::unknown(key, names)));
+    }
+    let mut checked = Map::new();
+    for field in table {
+        let at = child(path, field.name);
+        let value = match (object.remove(field.name), field.need) {
+            (None, Need::Default(json) | Need::NullOr(json)) => {
+                serde_json::from_str(json).map_err(|e| Error::internal(format!("{at}: {e}")))?
+            }
+            (Some(Value::Null), Need::NullOr(_)) => Value::Null,
+            (None, Need::Optional | Need::Extension(_)) | (Some(Value::Null), Need::Extension(_)) => continue,
+            (None | Some(Value::Null), Need::Required) if waived(field.name) => continue,
+            (None, Need::Required) => {
+                return Err(Error::config(at, format!("this is missing: {}", field.meaning)));
+            }
+            (Some(value), need) => {
+                let value = check_value(&at, &field.kind, value)?;
+                let empty = value.as_str().is_some_and(str::is_empty);
+                if empty && matches!(need, Need::Required | Need::Extension(_)) {
+                    return Err(Error::config(
+                        at,
+                        format!("this must not be empty: {}", field.meaning),
+                    ));
+                }
+                value
+            }
+        };
+        checked.insert(field.name.to_owned(), value);
+    }
+    Ok(checked)
+}
+
+fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
+    let fits = match kind {
+        Kind::Text | Kind::Url | Kind::Json | Kind::Path => value.is_string(),
+        Kind::Bool => value.is_boolean(),
+        Kind::Whole(min, max) => value.as_u64().is_some_and(|n| (*min..=*max).contains(&n)),
+        Kind::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        Kind::Values => value.is_object(),
+        Kind::Size => size(&value).is_some(),
+        Kind::Time => time(&value).is_some(),
+        Kind::Any => true,
+        Kind::Texts => value
+            .as_array()
+            .is_some_and(|list| list.iter().all(Value::is_string)),
+        Kind::Headers => {
+            if let Some(object) = value.as_object() {
+                for (name, value) in object {
+                    if !value.is_string() {
+                        return Err(wrong(&child(at, name), "a string", value));
+                    }
+                }
+            }
+            value.is_object()
+        }
+        Kind::Object(table) => {
+            if let Value::Object(object) = value {
+                return Ok(Value::Object(check(at, table, object, |_| false)?));
+            }
+            false
+        }
+    };
+    if fits {
+        Ok(value)
+    } else {
+        Err(wrong(at, &kind.to_string(), &value))
+    }
+}
+
+/// A value of the wrong kind. Strings are shown only where the kind is a choice of words.
+pub(crate) fn wrong(at: &str, right: &str, found: &Value) -> Error {
+    let shown = match found {
+        Value::String(text) if right.starts_with("one of") => nearest::quoted(text),
+        Value::Number(number) => format!("the number {number}"),
+        other => nearest::kind(other).to_owned(),
+    };
+    Error::config(at, format!("this must be {right}, not {shown}"))
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Kind::Text | Kind::Url | Kind::Json | Kind::Path => f.write_str("a string"),
+            Kind::Bool => f.write_str("true or false"),
+            Kind::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Kind::OneOf(words) => write!(f, "one of \"{}\"", words.join("\", \"")),
+            Kind::Headers => f.write_str("an object of strings"),
+            Kind::Object(_) | Kind::Values => f.write_str("an object"),
+            Kind::Texts => f.write_str("a list of strings"),
+            Kind::Size => f.write_str("a positive number of bytes, or a string such as \"1mb\""),
+            Kind::Time => {
+                f.write_str("a positive number of milliseconds, or a string such as \"60s\", up to a day")
+            }
+            Kind::Any => f.write_str("a value"),
+        }
+    }
+}
+
+/// Bytes: a number, or digits with `b`, `kb`, `mb` or `gb`.
+pub(crate) fn size(value: &Value) -> Option<u64> {
+    let units = [
+        ("kb", 1 << 10),
+        ("mb", 1 << 20),
+        ("gb", 1 << 30),
+        ("b", 1),
+        ("", 1),
+    ];
+    measured(value, &units).filter(|bytes| *bytes > 0)
+}
+
+/// Milliseconds, at most a day: a number, or digits with `ms`, `s`, `m` or `h`.
+pub(crate) fn time(value: &Value) -> Option<std::time::Duration> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1)];
+    measured(value, &units)
+        .filter(|ms| (1..=86_400_000).contains(ms))
+        .map(std::time::Duration::from_millis)
+}
+
+fn measured(value: &Value, units: &[(&str, u64)]) -> Option<u64> {
+    let Some(text) = value.as_str() else {
+        return value.as_u64();
+    };
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reads_sizes_and_times() {
+        let sizes = [
+            (json!(5), Some(5)),
+            (json!("1mb"), Some(1 << 20)),
+            (json!("512 KB"), Some(512 << 10)),
+            (json!("7"), Some(7)),
+            (json!("0b"), None),
+            (json!(0), None),
+            (json!(-1), None),
+            (json!(1.5), None),
+            (json!("1tb"), None),
+            (json!("mb"), None),
+            (json!("99999999999999999gb"), None),
+        ];
+        for (value, bytes) in sizes {
+            assert_eq!(size(&value), bytes, "{value}");
+        }
+        let times = [
+            (json!(150), Some(150)),
+            (json!("60s"), Some(60_000)),
+            (json!("1m"), Some(60_000)),
+            (json!("250ms"), Some(250)),
+            (json!("25h"), None),
+            (json!("1d"), None),
+            (json!(0), None),
+        ];
+        for (value, ms) in times {
+            assert_eq!(time(&value).map(|t| t.as_millis()), ms, "{value}");
+        }
+    }
+
+    #[test]
+    fn paths_quote_what_is_not_a_plain_name() {
+        assert_eq!(child("config", "headers"), "config.headers");
+        assert_eq!(child("config.headers", "X-A"), "config.headers[\"X-A\"]");
+        assert_eq!(child("config", ""), "config[\"\"]");
+    }
+}

@@ -1,0 +1,268 @@
+//! Templates of JSON bodies: every variable is a complete JSON value, and so is the whole.
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::engine::Compiled;
+use super::names::Variable;
+use super::{RenderError, Slot, Variables};
+use crate::error::{Error, Result};
+
+/// Text that breaks whatever is put together without care.
+const HOSTILE: &str = "\"'\\{{{x}}}\r\n\t\u{0}\u{7f}</a>&\u{2028}\u{e9}\u{1f600}";
+
+/// A template whose result is a JSON text.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyTemplate {
+    compiled: Compiled,
+}
+
+impl BodyTemplate {
+    /// Compiles a template, refusing whatever could go wrong later; `field` is its path in the document.
+    pub(crate) fn compile(slot: Slot, field: &'static str, text: &str) -> Result<BodyTemplate> {
+        let compiled = Compiled::new(slot, field, text)?;
+        let template = BodyTemplate { compiled };
+        for sample in ["sample", HOSTILE, ""] {
+            let body = template
+                .compiled
+                .render(|variable, _| Ok(sample_value(variable, sample)))
+                .map_err(|error| Error::config(field, error.message))?;
+            if let Err(message) = check_json(&body) {
+                return Err(Error::config(
+                    field,
+                    format!("renders to invalid JSON with sample values: {message}"),
+                ));
+            }
+        }
+        Ok(template)
+    }
+
+    /// Whether the template names the variable, such as `case.title`.
+    pub(crate) fn uses(&self, variable: &str) -> bool {
+        self.compiled.uses(variable)
+    }
+
+    /// The body as it is sent: valid JSON.
+    pub(crate) fn render(&self, variables: &Variables<'_>) -> Result<String, RenderError> {
+        let body = self
+            .compiled
+            .render(|variable, _| self.json(&value(variable, variables)))?;
+        match check_json(&body) {
+            Ok(()) => Ok(body),
+            Err(message) => Err(self.compiled.error(format!(
+                "renders to invalid JSON with the values of this case: {message}"
+            ))),
+        }
+    }
+
+    fn json(&self, value: &JsonValue<'_>) -> Result<String, RenderError> {
+        let text = match value {
+            JsonValue::Text(text) => serde_json::to_string(text),
+            JsonValue::Tags(tags) => serde_json::to_string(tags),
+            JsonValue::Any(value) => serde_json::to_string(value),
+        };
+        text.map_err(|error| {
+            self.compiled
+                .error(format!("a value cannot be written as JSON: {error}"))
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonValue<'a> {
+    Text(&'a str),
+    Tags(&'a [String]),
+    Any(&'a Value),
+}
+
+fn value<'a>(variable: &Variable, variables: &Variables<'a>) -> JsonValue<'a> {
+    let or_empty = |value: Option<&'a Value>| value.map_or(JsonValue::Text(""), JsonValue::Any);
+    match variable {
+        Variable::Id => JsonValue::Text(variables.id),
+        Variable::Title => JsonValue::Text(variables.title),
+        Variable::Description => JsonValue::Text(variables.description),
+        Variable::Severity => or_empty(variables.severity),
+        Variable::Status => or_empty(variables.status),
+        Variable::Tags => JsonValue::Tags(variables.tags),
+        Variable::Field(name) => or_empty(variables.fields.and_then(|fields| fields.get(name))),
+        Variable::Comment => JsonValue::Text(variables.comment),
+        Variable::CommentId => JsonValue::Text(variables.comment_id),
+        Variable::ExternalId => JsonValue::Text(variables.external_id),
+        Variable::ExternalTitle => JsonValue::Text(variables.external_title),
+    }
+}
+
+fn sample_value(variable: &Variable, sample: &str) -> String {
+    let sample = Value::from(sample);
+    match variable {
+        Variable::Tags if sample == "" => "[]".to_owned(),
+        Variable::Tags => format!("[{sample},{sample}]"),
+        _ => sample.to_string(),
+    }
+}
+
+/// A sentence with line and column where the text is not JSON; escapes of half a character are not either.
+fn check_json(text: &str) -> Result<(), String> {
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        return Err(format!("{error}{}", near(text, error.line(), error.column())));
+    }
+    match lone_surrogate(text.as_bytes()) {
+        None => Ok(()),
+        Some(at) => {
+            let before = &text[..at];
+            let line = 1 + before.matches('\n').count();
+            let column = at - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+            Err(format!(
+                "an escape stands for half a character at line {line} column {column}"
+            ))
+        }
+    }
+}
+
+/// The text just before the place of an error, as far as it is worth showing.
+fn near(text: &str, line: usize, column: usize) -> String {
+    const SHOWN: usize = 24;
+    let Some(text) = text.split('\n').nth(line.saturating_sub(1)) else {
+        return String::new();
+    };
+    let mut to = column.min(text.len());
+    while !text.is_char_boundary(to) {
+        to -= 1;
+    }
+    let mut from = to.saturating_sub(SHOWN);
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    match &text[from..to] {
+        "" => String::new(),
+        shown => format!(", after `{}`", shown.escape_debug()),
+    }
+}
+
+/// Where an escaped surrogate stands without its other half in a valid JSON text.
+fn lone_surrogate(text: &[u8]) -> Option<usize> {
+    let unit = |at: usize| -> Option<u16> {
+        let escape = text.get(at..at + 6)?;
+        let digits = std::str::from_utf8(escape.strip_prefix(b"\\u")?).ok()?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        match unit(at) {
+            Some(0xd800..=0xdbff) => match unit(at + 6) {
+                Some(0xdc00..=0xdfff) => at += 12,
+                _ => return Some(at),
+            },
+            Some(0xdc00..=0xdfff) => return Some(at),
+            _ => at += 2,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(text: &str) -> Result<BodyTemplate> {
+        BodyTemplate::compile(Slot::CreateBody, "config.createIncidentJson", text)
+    }
+
+    #[test]
+    fn values_are_complete_json() {
+        let fields = serde_json::from_str(r#"{"n":[1,{"a":null}],"a.b":true}"#).unwrap();
+        let two = Value::from(2);
+        let tags = ["a\"b".to_owned(), "c".to_owned()];
+        let variables = Variables {
+            title: "T\u{2028}\u{1f}</x>\"",
+            severity: Some(&two),
+            tags: &tags,
+            fields: Some(&fields),
+            ..Variables::default()
+        };
+        for (template, body) in [
+            ("{{{case.title}}}", "\"T\u{2028}\\u001f</x>\\\"\""),
+            ("[{{{case.description}}},{{&case.id}}]", r#"["",""]"#),
+            ("[{{{case.severity}}},{{{case.status}}}]", r#"[2,""]"#),
+            ("{{{case.tags}}}", r#"["a\"b","c"]"#),
+            (
+                "[{{{case.fields.n}}},{{{case.fields.a.b}}},{{{case.fields.x}}}]",
+                r#"[[1,{"a":null}],true,""]"#,
+            ),
+            ("[{{#case.tags}}{{{.}}},{{/case.tags}}1]", r#"[["a\"b","c"],1]"#),
+            ("[{{#case.id}}1{{/case.id}}{{^case.id}}0{{/case.id}}]", "[1]"),
+            ("{{=<% %>=}}\n[<%& case.severity %>]", "[2]"),
+            (
+                "{\n{{#case.id}}\n\"{{! c }}a\":1\n{{/case.id}}\n}",
+                "{\n\"a\":1\n}",
+            ),
+        ] {
+            assert_eq!(
+                compile(template).unwrap().render(&variables).unwrap(),
+                body,
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_not_rendered_again() {
+        let variables = Variables {
+            title: "{{{case.id}}}\u{e000}&v0\u{e001}",
+            ..Variables::default()
+        };
+        let body = compile("{{{case.title}}}").unwrap().render(&variables).unwrap();
+        assert_eq!(body, serde_json::to_string(variables.title).unwrap());
+    }
+
+    #[test]
+    fn refusals_say_what_would_be_right() {
+        for (template, words) in [
+            (r#"{"a":{{case.title}}}"#, "use three braces: `{{{case.title}}}`"),
+            (r#"{"a":"{{{case.title}}}"}"#, "invalid JSON with sample values"),
+            ("{\n\"a\":1,}", "line 2 column 7, after `\"a\":1,}`"),
+            ("", "invalid JSON"),
+            ("\u{feff}{}", "invalid JSON"),
+            (r#"{"a":"\ud800"}"#, "half a character at line 1 column 7"),
+            (r#"{"a":"\\\udc00\ud800"}"#, "half a character"),
+            ("{{{.}}}", "only inside a section"),
+            ("{{^case.id}}{{{.}}}{{/case.id}}1", "only inside a section"),
+            ("{{#case}}1{{/case}}", "is an object"),
+            ("{{{case.nope}}}", "line 1: unknown variable `case.nope`"),
+        ] {
+            let error = compile(template).unwrap_err();
+            assert_eq!(error.field(), Some("config.createIncidentJson"));
+            assert!(error.message().contains(words), "{template}: {error}");
+        }
+        assert!(compile(r#"{"a":"\ud83d\ude00\\ud800"}"#).is_ok());
+        assert!(compile("[1e400,123456789012345678901234567890,-0]").is_ok());
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_place_is_an_error() {
+        let template = compile("{ {{{case.severity}}}: 1 }").unwrap();
+        let (text, number) = (Value::from("high"), Value::from(1));
+        let with = |severity| Variables {
+            severity: Some(severity),
+            ..Variables::default()
+        };
+        assert_eq!(template.render(&with(&text)).unwrap(), r#"{ "high": 1 }"#);
+        let error = template.render(&with(&number)).unwrap_err();
+        assert!(error.message.contains("values of this case"), "{}", error.message);
+    }
+
+    #[test]
+    fn names_in_use() {
+        let template = compile("[{{{case.title}}},{{#case.id}}1{{/case.id}},{{{case.fields.x}}}]").unwrap();
+        for name in ["case.title", "case.id", "case.fields.x"] {
+            assert!(template.uses(name), "{name}");
+        }
+        assert!(!template.uses("case.description"));
+    }
+}

@@ -1,0 +1,207 @@
+//! What the mustache engine is given, and the fence around it. The only file that names `mustache`.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use mustache::Data;
+
+use super::names::{self, Variable};
+use super::scan::{Piece, scan};
+use super::{RenderError, Slot};
+use crate::error::{Error, Result};
+
+/// The largest text that a template may render to, in bytes: a bound on templates that repeat a long value.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// A name that never has a value.
+const NOTHING: &str = "e";
+
+/// A template that was scanned, checked and compiled.
+#[derive(Debug, Clone)]
+pub(super) struct Compiled {
+    field: &'static str,
+    /// What the template uses, once each; the engine knows them by their place here.
+    variables: Vec<Used>,
+    template: Arc<mustache::Template>,
+    /// The text before the first tag.
+    pub(super) prefix: String,
+    /// Whether the whole text is that prefix.
+    pub(super) constant: bool,
+}
+
+/// One variable of a template.
+#[derive(Debug, Clone)]
+struct Used {
+    variable: Variable,
+    /// Whether its text stands somewhere outside a section of its own.
+    bare: bool,
+}
+
+impl Compiled {
+    pub(super) fn new(slot: Slot, field: &'static str, text: &str) -> Result<Compiled> {
+        let refused = |message: String| Error::config(field, message);
+        let pieces = scan(text).map_err(refused)?;
+        let mut variables = Vec::new();
+        let source = source(slot, &pieces, text, &mut variables).map_err(refused)?;
+        let template = catch_unwind(AssertUnwindSafe(|| mustache::compile_str(&source)))
+            .map_err(|_| refused("the template engine cannot handle this template".to_owned()))?
+            .map_err(|error| refused(format!("malformed template: {error}")))?;
+        let prefix = match pieces.first() {
+            Some(Piece::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        Ok(Compiled {
+            field,
+            variables,
+            template: Arc::new(template),
+            constant: pieces.iter().all(|piece| matches!(piece, Piece::Text(_))),
+            prefix,
+        })
+    }
+
+    pub(super) fn uses(&self, name: &str) -> bool {
+        self.variables.iter().any(|used| used.variable.name() == name)
+    }
+
+    pub(super) fn error(&self, message: impl Into<String>) -> RenderError {
+        RenderError {
+            field: self.field,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Renders with the texts that `value` gives for the variables in use; `bare` as in [`Used`].
+    ///
+    /// An empty text renders as nothing, and a section on it is skipped.
+    pub(super) fn render(
+        &self,
+        mut value: impl FnMut(&Variable, bool) -> Result<String, RenderError>,
+    ) -> Result<String, RenderError> {
+        let mut values = HashMap::with_capacity(self.variables.len());
+        for (place, used) in self.variables.iter().enumerate() {
+            let text = value(&used.variable, used.bare)?;
+            if !text.is_empty() {
+                values.insert(key(place), Data::String(text));
+            }
+        }
+        let data = Data::Map(values);
+        let mut out = Bounded::default();
+        let done = catch_unwind(AssertUnwindSafe(|| self.template.render_data(&mut out, &data)));
+        match done {
+            Ok(Ok(())) => {
+                String::from_utf8(out.bytes).map_err(|_| self.error("rendered to bytes that are not UTF-8"))
+            }
+            Ok(Err(_)) if out.full => Err(self.error(format!("renders to more than {LARGEST} bytes"))),
+            Ok(Err(error)) => Err(self.error(format!("cannot be rendered: {error}"))),
+            Err(_) => Err(self.error("the template engine failed on these values")),
+        }
+    }
+}
+
+/// Checks the pieces and writes them anew in a form that leaves the engine nothing to guess: delimiters of one character
+/// that stands nowhere in the text, all values unescaped under short names, no line that it would take for a lone section.
+fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -> Result<String, String> {
+    let (open, close) = delimiters(text).ok_or("the template uses up all private characters")?;
+    let nothing = format!("{open}&{NOTHING}{close}");
+    let mut out = format!("{{{{={open} {close}=}}}}{nothing}");
+    // The sections around the place reached: the variable's place, and whether it is inverted.
+    let mut around: Vec<(usize, bool)> = Vec::new();
+    for (index, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Value { name, escaped, line } => {
+                if *escaped && slot.is_body() {
+                    return Err(format!(
+                        "line {line}: `{{{{{name}}}}}` would escape the quotes of the JSON value; \
+                         use three braces: `{{{{{{{name}}}}}}}`"
+                    ));
+                }
+                if name == "." {
+                    if !around.iter().any(|(_, inverted)| !inverted) {
+                        return Err(format!("line {line}: `.` has a value only inside a section"));
+                    }
+                    out.push_str(&format!("{open}&.{close}"));
+                    continue;
+                }
+                let place = place(slot, name, *line, variables)?;
+                variables[place].bare |= !around.contains(&(place, false));
+                out.push_str(&format!("{open}&{}{close}", key(place)));
+            }
+            Piece::Open { name, inverted, line } => {
+                let place = place(slot, name, *line, variables)?;
+                around.push((place, *inverted));
+                let kind = if *inverted { '^' } else { '#' };
+                out.push_str(&format!("{open}{kind}{}{close}", key(place)));
+                out.push_str(guard(pieces.get(index + 1), &nothing));
+            }
+            Piece::Close => {
+                let (place, _) = around.pop().ok_or("a section is closed but was never opened")?;
+                out.push_str(&format!("{open}/{}{close}", key(place)));
+                out.push_str(guard(pieces.get(index + 1), &nothing));
+            }
+            Piece::Hidden => {}
+        }
+    }
+    Ok(out)
+}
+
+/// A tag without a value where the engine would otherwise take the line for one that holds sections alone.
+fn guard<'a>(next: Option<&Piece>, nothing: &'a str) -> &'a str {
+    match next {
+        Some(Piece::Text(text)) if !text.starts_with(['\r', '\n']) => "",
+        _ => nothing,
+    }
+}
+
+fn place(slot: Slot, name: &str, line: usize, variables: &mut Vec<Used>) -> Result<usize, String> {
+    let variable = names::resolve(slot, name).map_err(|message| format!("line {line}: {message}"))?;
+    Ok(variables
+        .iter()
+        .position(|used| used.variable == variable)
+        .unwrap_or_else(|| {
+            variables.push(Used {
+                variable,
+                bare: false,
+            });
+            variables.len() - 1
+        }))
+}
+
+fn key(place: usize) -> String {
+    format!("v{place}")
+}
+
+/// Two characters that the text does not contain.
+fn delimiters(text: &str) -> Option<(char, char)> {
+    let mut free = ('\u{e000}'..='\u{f8ff}')
+        .chain('\u{f0000}'..='\u{ffffd}')
+        .filter(|c| !text.contains(*c));
+    Some((free.next()?, free.next()?))
+}
+
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > LARGEST {
+            self.full = true;
+            return Err(io::Error::other("too large"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! Mustache templates in connector documents: checked when a connector is configured, rendered for each request.
+
+mod body;
+mod engine;
+mod names;
+mod scan;
+mod url;
+
+use serde_json::{Map, Value};
+
+pub(crate) use body::BodyTemplate;
+pub(crate) use names::nearest;
+pub(crate) use url::{UrlTemplate, encode_component};
+
+/// Where a template stands in the connector document; decides which variables it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Slot {
+    CreateUrl,
+    CreateBody,
+    FindUrl,
+    FindBody,
+    UpdateUrl,
+    UpdateBody,
+    GetUrl,
+    GetBody,
+    CommentUrl,
+    CommentBody,
+    ViewUrl,
+}
+
+/// Values for the variables of one rendering; those that the slot does not know are not looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Variables<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) description: &'a str,
+    pub(crate) id: &'a str,
+    /// After `valueMaps`: a JSON string, or what the map put in its place. `None` renders as `""`.
+    pub(crate) severity: Option<&'a Value>,
+    pub(crate) status: Option<&'a Value>,
+    pub(crate) tags: &'a [String],
+    pub(crate) fields: Option<&'a Map<String, Value>>,
+    pub(crate) comment: &'a str,
+    pub(crate) comment_id: &'a str,
+    pub(crate) external_id: &'a str,
+    pub(crate) external_title: &'a str,
+}
+
+/// Why a template could not be rendered with these values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RenderError {
+    /// The field of the connector document.
+    pub(crate) field: &'static str,
+    pub(crate) message: String,
+}
