@@ -1,11 +1,28 @@
 //! Sending one request and reading one answer. [`Transport`] is all that the rest of casehook knows of the network.
 
+mod address;
+mod body;
+mod buffers;
+mod connect;
+mod http;
+mod live;
+mod phase;
+mod redirect;
+mod resolve;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wire;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::connector::NetworkPolicy;
+
+pub(crate) use http::HttpTransport;
 
 /// The methods that a connector can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +52,8 @@ pub(crate) struct HeaderField {
     pub(crate) value: Zeroizing<String>,
     /// Whether the value is masked wherever it is shown.
     pub(crate) secret: bool,
+    /// Whether it goes along when a redirect leads to another origin.
+    pub(crate) travels: bool,
 }
 
 /// One request, complete: headers hold authorization and content type already.
@@ -99,7 +118,8 @@ pub(crate) enum FailureKind {
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     /// A stable word: `dns`, `connectionRefused`, `unreachable`, `connectTimeout`, `tls`, `proxy`, `connectionLost`,
-    /// `responseTimeout`, `redirect`, `hostNotAllowed`, `addressNotAllowed`, `closed`.
+    /// `responseTimeout`, `redirect`, `hostNotAllowed`, `addressNotAllowed`, `closed`, `request` (a URL or a header that
+    /// cannot be sent).
     pub(crate) code: &'static str,
     /// What happened and what to do, without secrets.
     pub(crate) message: String,

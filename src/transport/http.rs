@@ -1,0 +1,352 @@
+//! [`HttpTransport`]: requests through ureq, one agent for each network policy, redirects by casehook's rules.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use url::{Position, Url};
+
+use super::connect::{Dialer, closed};
+use super::live::Live;
+use super::phase::{self, Cause, Exchange};
+use super::resolve::{Names, PolicyResolver};
+use super::{Answer, BodyFault, Failure, FailureKind, HeaderField, Method, Request, Transport, body, redirect};
+use crate::connector::NetworkPolicy;
+
+/// How many network policies keep their connections; the one used longest ago goes first.
+const MAX_AGENTS: usize = 64;
+
+/// How long a connection waits for its next request, well below the 5 s after which common servers close theirs: a
+/// request that meets a closing server is lost, and whether it was heard is not known.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// The largest head of an answer, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Headers that say how a message is framed or who is asked, and follow from the request itself.
+const OWN_HEADERS: [&str; 8] = [
+    "accept-encoding", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade",
+];
+
+/// What stands for `authorization` until the head is written: ureq refuses one with bytes above 0x7f.
+const AUTHORIZATION_STAND_IN: &str = "x-casehook-authorization";
+
+/// Sends requests over HTTP/1.1.
+pub(crate) struct HttpTransport {
+    workers: usize,
+    live: Arc<Live>,
+    names: Arc<Names>,
+    /// Replaces the usual TLS configuration.
+    tls: Option<Arc<ClientConfig>>,
+    agents: Mutex<Agents>,
+}
+
+#[derive(Default)]
+struct Agents {
+    by_policy: HashMap<NetworkPolicy, (u64, ureq::Agent)>,
+    uses: u64,
+}
+
+impl HttpTransport {
+    /// For `workers` threads that send at once; as many idle connections to one server are kept.
+    pub(crate) fn new(workers: usize) -> HttpTransport {
+        HttpTransport::with(workers, Names::of_system(), None)
+    }
+
+    pub(super) fn with(workers: usize, names: Names, tls: Option<Arc<ClientConfig>>) -> HttpTransport {
+        HttpTransport {
+            workers: workers.max(1),
+            live: Arc::default(),
+            names: Arc::new(names),
+            tls,
+            agents: Mutex::default(),
+        }
+    }
+
+    /// Sends, and follows redirects as long as they may be followed.
+    fn follow(&self, request: &Request) -> Result<Answer, Failure> {
+        let mut url = request.url.clone();
+        let mut same_origin = true;
+        let mut response_left = request.network.limits.response;
+        let mut led_here = None;
+        for hop in 0.. {
+            permit(&request.network, &url).map_err(|failure| on_hop(failure, led_here))?;
+            let began = Instant::now();
+            let answer = self
+                .exchange(request, &url, same_origin, response_left)
+                .map_err(|failure| on_hop(failure, led_here))?;
+            log::debug!(
+                "{} {}: {} in {} ms",
+                request.method.as_str(),
+                redirect::named(&url),
+                answer.status,
+                began.elapsed().as_millis()
+            );
+            let Some(target) = redirect::next(request.method, &url, &answer)? else {
+                return Ok(answer);
+            };
+            if hop == redirect::MAX_HOPS {
+                return Err(redirect::too_many(answer.status, &target));
+            }
+            response_left = response_left.saturating_sub(began.elapsed());
+            same_origin &= target.origin() == url.origin();
+            led_here = Some(answer.status);
+            url = target;
+        }
+        Err(internal("the redirects have no end".to_owned()))
+    }
+
+    /// One request and its answer.
+    fn exchange(&self, request: &Request, url: &Url, all: bool, response: Duration) -> Result<Answer, Failure> {
+        let limits = &request.network.limits;
+        let agent = self.agent(&request.network)?;
+        let mut exchange = Exchange::new(limits.connect, response);
+        let head = head(request, url, all, &mut exchange)?;
+        let (outcome, exchange) = phase::run(exchange, || {
+            let response = match (&request.body, request.method) {
+                (Some(body), _) => agent.run(head.map(|()| body.as_slice())),
+                (None, Method::Get) => agent.run(head),
+                (None, _) => agent.run(head.map(|()| &[][..])),
+            }?;
+            let (parts, body) = response.into_parts();
+            let (raw, error) = body::read(body.into_reader(), limits.body_bytes);
+            Ok((parts, raw, error))
+        });
+        match outcome {
+            Ok((parts, raw, cut)) => self.answer(&parts, raw, cut, limits.body_bytes, &exchange),
+            Err(error) => self.no_answer(&error, exchange),
+        }
+    }
+
+    fn answer(
+        &self,
+        head: &ureq::http::response::Parts,
+        raw: Vec<u8>,
+        cut: Option<std::io::Error>,
+        limit: u64,
+        exchange: &Exchange,
+    ) -> Result<Answer, Failure> {
+        let status = head.status.as_u16();
+        let headers: Vec<(String, String)> = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), latin1(value.as_bytes())))
+            .collect();
+        let encodings: Vec<&str> =
+            headers.iter().filter(|(name, _)| name == "content-encoding").map(|(_, v)| v.as_str()).collect();
+        let (body, body_fault) = match cut {
+            None => body::decode(raw, &encodings.join(","), limit),
+            Some(error) if !is_protocol(&error) && (200..300).contains(&status) => {
+                return Err(self.lost(&error, exchange));
+            }
+            Some(error) => (raw, Some(BodyFault::Broken(format!("the body was cut short: {error}")))),
+        };
+        Ok(Answer { status, headers, body, body_fault })
+    }
+
+    /// Why there is no answer; or an answer after all, when it began well enough to know its status.
+    fn no_answer(&self, error: &ureq::Error, exchange: Exchange) -> Result<Answer, Failure> {
+        if let Some(failure) = exchange.failure {
+            return Err(failure);
+        }
+        match error {
+            ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) if exchange.written > 0 => {
+                match exchange.status() {
+                    Some(status) => Ok(Answer {
+                        status,
+                        headers: Vec::new(),
+                        body: Vec::new(),
+                        body_fault: Some(BodyFault::Broken(format!("the answer's head cannot be read: {error}"))),
+                    }),
+                    None => {
+                        let message = format!("what the server answered is not HTTP/1.1: {error}");
+                        Err(Failure { message, ..self.lost(error, &exchange) })
+                    }
+                }
+            }
+            ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
+                Err(unsendable(error.to_string()))
+            }
+            _ => Err(self.lost(error, &exchange)),
+        }
+    }
+
+    fn lost(&self, error: &dyn std::fmt::Display, exchange: &Exchange) -> Failure {
+        let kind = exchange.loss();
+        let (code, message) = match exchange.cause {
+            _ if self.live.is_closed() && kind != FailureKind::Lost => return closed(),
+            _ if self.live.is_closed() => ("closed", "casehook was closed while it waited for the answer".to_owned()),
+            Some(Cause::TimedOut) => {
+                ("responseTimeout", "the answer did not arrive in full within the response time-out".to_owned())
+            }
+            _ => ("connectionLost", format!("the connection was lost before the answer was complete: {error}")),
+        };
+        Failure { kind, code, message, status: None }
+    }
+
+    fn agent(&self, policy: &NetworkPolicy) -> Result<ureq::Agent, Failure> {
+        let mut agents = self.lock();
+        if self.live.is_closed() {
+            return Err(closed());
+        }
+        agents.uses += 1;
+        let now = agents.uses;
+        if let Some((used, agent)) = agents.by_policy.get_mut(policy) {
+            *used = now;
+            return Ok(agent.clone());
+        }
+        if agents.by_policy.len() >= MAX_AGENTS {
+            let oldest = agents.by_policy.iter().min_by_key(|(_, (used, _))| *used).map(|(policy, _)| policy.clone());
+            oldest.and_then(|policy| agents.by_policy.remove(&policy));
+        }
+        let agent = self.new_agent(policy);
+        agents.by_policy.insert(policy.clone(), (now, agent.clone()));
+        Ok(agent)
+    }
+
+    fn new_agent(&self, policy: &NetworkPolicy) -> ureq::Agent {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // The environment's proxy is not the connector's.
+            .proxy(None)
+            .user_agent(concat!("casehook/", env!("CARGO_PKG_VERSION")))
+            .accept("application/json, */*")
+            .max_response_header_size(MAX_HEAD)
+            .max_idle_connections(self.workers * 8)
+            .max_idle_connections_per_host(self.workers)
+            .max_idle_age(IDLE)
+            .build();
+        let dialer = Dialer { live: Arc::clone(&self.live), tls: self.tls.clone() };
+        let resolver = PolicyResolver {
+            names: Arc::clone(&self.names),
+            live: Arc::clone(&self.live),
+            deny_private: policy.deny_private_addresses,
+        };
+        ureq::Agent::with_parts(config, dialer, resolver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Agents> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: &Request) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        self.follow(request).inspect_err(|failure| {
+            log::debug!(
+                "{} {}: {} in {} ms",
+                request.method.as_str(),
+                redirect::named(&request.url),
+                failure.code,
+                began.elapsed().as_millis()
+            );
+        })
+    }
+
+    fn shutdown(&self) {
+        self.live.close();
+        let agents = std::mem::take(&mut self.lock().by_policy);
+        drop(agents);
+    }
+}
+
+/// What every hop's URL is asked before anything else.
+fn permit(policy: &NetworkPolicy, url: &Url) -> Result<(), Failure> {
+    let refused = |code, message| Err(Failure { kind: FailureKind::Refused, code, message, status: None });
+    if !matches!(url.scheme(), "http" | "https") {
+        return refused("request", format!("{} is neither http nor https", redirect::named(url)));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refused("request", "the URL carries a user name or password; use secrets instead".to_owned());
+    }
+    if !allows(policy, url) {
+        let host = url.host_str().unwrap_or_default();
+        return refused("hostNotAllowed", format!("allowedHosts does not have {host}"));
+    }
+    Ok(())
+}
+
+fn allows(_policy: &NetworkPolicy, _url: &Url) -> bool {
+    true
+}
+
+/// What casehook itself refuses at a redirect's target is a redirect that must not be followed.
+fn on_hop(failure: Failure, led_here: Option<u16>) -> Failure {
+    match (led_here, failure.kind) {
+        (Some(_), FailureKind::Refused) => Failure { kind: FailureKind::Redirect, status: led_here, ..failure },
+        _ => failure,
+    }
+}
+
+/// The head of a request; what the connection must know of it goes into `exchange`.
+fn head(
+    request: &Request,
+    url: &Url,
+    all: bool,
+    exchange: &mut Exchange,
+) -> Result<ureq::http::Request<()>, Failure> {
+    use ureq::http::{HeaderName, HeaderValue, Request as Head};
+    let mut head = Head::new(());
+    *head.method_mut() = match request.method {
+        Method::Get => ureq::http::Method::GET,
+        Method::Post => ureq::http::Method::POST,
+        Method::Put => ureq::http::Method::PUT,
+        Method::Patch => ureq::http::Method::PATCH,
+    };
+    *head.uri_mut() = url[..Position::AfterQuery]
+        .parse()
+        .map_err(|error| unsendable(format!("{} cannot be asked for: {error}", redirect::named(url))))?;
+    let mut longest = url.as_str().len();
+    let fields = request.headers.iter().filter(|field| all || field.travels);
+    for HeaderField { name, value, .. } in fields.filter(|field| !is_own(&field.name)) {
+        let mut bytes = Vec::with_capacity(value.len());
+        for c in value.chars() {
+            bytes.push(u8::try_from(u32::from(c)).map_err(|_| bad_header(name))?);
+        }
+        longest = longest.max(name.len() + bytes.len());
+        let mut key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
+        if key == "authorization" && !bytes.is_ascii() {
+            key = HeaderName::from_static(AUTHORIZATION_STAND_IN);
+            exchange.rename = Some((AUTHORIZATION_STAND_IN, "authorization"));
+        }
+        let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| bad_header(name))?;
+        value.set_sensitive(true);
+        head.headers_mut().append(key, value);
+    }
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    let host = HeaderValue::from_str(host).map_err(|_| bad_header("Host"))?;
+    head.headers_mut().insert("host", host);
+    head.headers_mut().insert("accept-encoding", HeaderValue::from_static("gzip"));
+    // Room for method, version, separators, the stand-in's name and the end of the head.
+    exchange.longest_line = longest + 64;
+    Ok(head)
+}
+
+fn is_own(name: &str) -> bool {
+    OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+fn bad_header(name: &str) -> Failure {
+    unsendable(format!("the header {} cannot be sent as given", name.escape_debug()))
+}
+
+fn unsendable(message: String) -> Failure {
+    Failure { kind: FailureKind::Refused, code: "request", message, status: None }
+}
+
+fn internal(message: String) -> Failure {
+    Failure { kind: FailureKind::Lost, code: "connectionLost", message, status: None }
+}
+
+fn is_protocol(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+    matches!(inner, Some(ureq::Error::Protocol(_)))
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}

@@ -1,0 +1,186 @@
+//! One connection as ureq uses it: plain or TLS, head and body of a request in one write.
+
+use std::io::{self, Read, Write};
+use std::{fmt, mem};
+
+use rustls::{AlertDescription, ClientConnection, StreamOwned};
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+
+use super::buffers::{SIZE, WireBuffers};
+use super::phase::{self, Cause};
+use super::socket::Socket;
+use super::{Failure, FailureKind, tls};
+
+/// What bytes go through.
+pub(super) enum Stream {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+/// A connection to a server. Time-outs come from the exchange (see `phase`), not from ureq.
+pub(super) struct Wire {
+    stream: Stream,
+    buffers: WireBuffers,
+    /// Bytes of the request that were not handed to the socket yet.
+    pending: Vec<u8>,
+    /// Writing failed after some of the request was taken: the answer may explain why, and nothing follows it.
+    broken: Option<io::Error>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream) -> Wire {
+        Wire { stream, buffers: WireBuffers::default(), pending: Vec::new(), broken: None }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = mem::take(&mut self.pending);
+        let result = match &mut self.stream {
+            Stream::Plain(socket) => socket.write_all(&pending),
+            Stream::Tls(tls) => tls.write_all(&pending).and_then(|()| tls.flush()),
+        };
+        self.pending = pending;
+        self.pending.clear();
+        match result {
+            Err(error) if phase::with(|e| e.written > 0 && e.cause == Some(Cause::Peer)) => {
+                self.broken = Some(error);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let room = self.buffers.input_append_buf();
+        let result = match &mut self.stream {
+            Stream::Plain(socket) => socket.read(room),
+            Stream::Tls(tls) => tls.read(room).map_err(|error| refused_by_alert(tls, error)),
+        };
+        let amount = match (result, self.broken.take()) {
+            (Ok(0) | Err(_), Some(broken)) => return Err(broken),
+            (result, broken) => {
+                self.broken = broken;
+                result?
+            }
+        };
+        phase::saw(&room[..amount]);
+        self.buffers.input_appended(amount);
+        Ok(amount)
+    }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.buffers.fit_line(phase::with(|exchange| exchange.longest_line));
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        if self.broken.is_some() {
+            return Ok(());
+        }
+        phase::request_begins();
+        let bytes = self.buffers.written(amount);
+        match phase::with(|exchange| exchange.rename).and_then(|(from, to)| Some((find(bytes, from)?, to))) {
+            Some((at, to)) => {
+                phase::with(|exchange| exchange.rename = None);
+                self.pending.extend_from_slice(&bytes[..at.start]);
+                self.pending.extend_from_slice(to.as_bytes());
+                self.pending.extend_from_slice(&bytes[at.end..]);
+            }
+            None => self.pending.extend_from_slice(bytes),
+        }
+        if self.pending.len() >= SIZE {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        self.flush()?;
+        Ok(self.read()? > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        if self.broken.is_some() || !self.pending.is_empty() {
+            return false;
+        }
+        match &mut self.stream {
+            Stream::Plain(socket) => socket.is_idle(),
+            Stream::Tls(tls) => is_idle(tls),
+        }
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("tls", &self.is_tls()).finish_non_exhaustive()
+    }
+}
+
+/// Takes in what TLS itself sends between two answers (session tickets), and says whether nothing else came.
+fn is_idle(tls: &mut StreamOwned<ClientConnection, Socket>) -> bool {
+    struct Now<'a>(&'a Socket);
+    impl Read for Now<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read_now(buffer)
+        }
+    }
+    loop {
+        match tls.conn.read_tls(&mut Now(&tls.sock)) {
+            Ok(0) => return false,
+            Ok(_) => match tls.conn.process_new_packets() {
+                Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+                _ => return false,
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+/// With TLS 1.3 a server refuses the client's certificate only after the client has begun to write. It has not looked at
+/// the request then, so that such an alert in place of an answer means "not connected".
+fn refused_by_alert(tls: &StreamOwned<ClientConnection, Socket>, error: io::Error) -> io::Error {
+    let alert = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => *alert,
+        _ => return error,
+    };
+    let about_certificate = matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::NoCertificate
+    );
+    let version_13 = tls.conn.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+    phase::with(|exchange| {
+        if about_certificate && version_13 && exchange.head.is_empty() {
+            exchange.failure = Some(Failure {
+                kind: FailureKind::NotConnected,
+                code: "tls",
+                message: tls::refused_certificate(alert),
+                status: None,
+            });
+        }
+    });
+    error
+}
+
+/// Where a header name stands at the start of a line.
+fn find(bytes: &[u8], name: &str) -> Option<std::ops::Range<usize>> {
+    let line: Vec<u8> = [b"\n", name.as_bytes(), b":"].concat();
+    let at = bytes.windows(line.len()).position(|window| window == line)? + 1;
+    Some(at..at + name.len())
+}
