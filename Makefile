@@ -1,0 +1,35 @@
+# One command each; each says what it lacks. `make` alone lists them.
+
+CARGO ?= cargo
+FEATURES := --features cli
+.DEFAULT_GOAL := help
+.PHONY: help demo test check live needs-rust needs-lint needs-python
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
+	@$(CARGO) run -q $(FEATURES) -- demo
+
+test: needs-rust ## every test that needs nothing but this machine, documentation examples included
+	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
+
+check: needs-rust needs-lint ## formatting, lints and documentation, warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
+
+live: needs-rust needs-python ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle
+	$(CARGO) build $(FEATURES)
+	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+
+needs-rust:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "a C compiler is missing (SQLite is built from source): apt-get install gcc libc6-dev, or your system's equivalent" >&2; exit 1; }
+
+needs-lint:
+	@$(CARGO) fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
+	@$(CARGO) clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
+
+needs-python:
+	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3, or your system's equivalent" >&2; exit 1; }
