@@ -73,7 +73,7 @@ pub(super) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// See it work: a small case system that is down at first, on this machine
+    /// Play an outage on this machine: stored, retried, delivered
     #[command(after_help = "Needs no database, no network and nothing installed. Takes a few seconds.")]
     Demo,
     /// Store a connector, or replace it
