@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::unimplemented, missing_docs)]
 
 mod agent;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 mod connector;
 mod drain;

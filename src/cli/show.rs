@@ -1,0 +1,207 @@
+//! A push for people: where it stands, why, what to do, and each exchange so far.
+
+use super::Session;
+use super::connectors::{now, until};
+use super::out::{Table, escape, field};
+use crate::{Attempt, PushId, PushState, PushStatus};
+
+/// Everything known of one push, as lines.
+pub(super) fn push(session: &Session<'_>, status: &PushStatus) -> String {
+    let now = now();
+    let mut lines = vec![format!("Push {}", status.id)];
+    let mut add = |label: &str, text: &str| lines.push(field(label, text));
+    add("state", &state(status));
+    add("connector", &status.connector);
+    if let Some(case_id) = &status.case_id {
+        add("case", case_id);
+    }
+    if let Some(id) = &status.external_id {
+        let title = status.external_title.as_deref().unwrap_or_default();
+        add("incident", format!("{id}  {title}").trim_end());
+    }
+    if let Some(url) = &status.external_url {
+        add("link", url);
+    }
+    if let Some(error) = &status.error {
+        let code = error
+            .http_status
+            .map_or_else(String::new, |code| format!(" (HTTP {code})"));
+        add(
+            "problem",
+            &format!("{} step{code}: {}", error.step, error.message),
+        );
+    }
+    if let Some(next) = status.next_attempt_at.filter(|_| !status.state.is_final()) {
+        add("next try", &until(next, now));
+    }
+    if status.uncertain {
+        add(
+            "note",
+            "a request was sent again without knowing whether the first had an effect: look for a duplicate",
+        );
+    }
+    if !status.comments.is_empty() {
+        add("comments", &comments(status));
+    }
+    add("accepted", &status.created_at.to_string());
+    add("changed", &status.updated_at.to_string());
+    if let Some(advice) = advice(session, status) {
+        add("what to do", &advice);
+    }
+    lines.join("\n")
+}
+
+/// The exchanges of a push, oldest first.
+pub(super) fn attempts(attempts: &[Attempt]) -> String {
+    let mut table = Table::new(&["AT", "STEP", "TOOK", "ANSWER", "REQUEST", "RESULT"]);
+    for attempt in attempts {
+        let request = match (&attempt.method, &attempt.url) {
+            (Some(method), Some(url)) => format!("{method} {}", path(url)),
+            _ => "none".to_owned(),
+        };
+        let result = match attempt.class {
+            None => "ok".to_owned(),
+            Some(class) if attempt.message.is_empty() => class.to_string(),
+            Some(_) => attempt.message.clone(),
+        };
+        table.row(vec![
+            attempt.at.to_string(),
+            attempt.step.to_string(),
+            format!("{} ms", attempt.duration_ms),
+            attempt
+                .http_status
+                .map_or_else(|| "none".to_owned(), |status| status.to_string()),
+            request,
+            result,
+        ]);
+    }
+    table.lines(2)
+}
+
+/// A line for each push.
+pub(super) fn table(pushes: &[PushStatus]) -> Table {
+    let mut table = Table::new(&["ID", "STATE", "CONNECTOR", "CASE", "INCIDENT", "DETAIL"]);
+    for status in pushes {
+        table.row(vec![
+            status.id.to_string(),
+            status.state.to_string(),
+            status.connector.clone(),
+            status.case_id.clone().unwrap_or_default(),
+            status.external_id.clone().unwrap_or_default(),
+            detail(status),
+        ]);
+    }
+    table
+}
+
+/// One line on a push: `push 7 is waiting: connection refused`.
+pub(super) fn sentence(status: &PushStatus) -> String {
+    let problem = match &status.error {
+        Some(error) => format!(": {}", error.message),
+        None => String::new(),
+    };
+    format!("push {} is {}{problem}", status.id, state(status))
+}
+
+fn state(status: &PushStatus) -> String {
+    let doubt = if status.uncertain { " (uncertain)" } else { "" };
+    match status.superseded_by {
+        Some(by) => format!("{} by push {by}", status.state),
+        None => format!("{}{doubt}", status.state),
+    }
+}
+
+fn detail(status: &PushStatus) -> String {
+    match (&status.error, &status.external_url, status.superseded_by) {
+        (_, _, Some(by)) => format!("by push {by}"),
+        (Some(error), ..) => error.message.clone(),
+        (None, Some(url), _) => url.clone(),
+        _ => String::new(),
+    }
+}
+
+fn comments(status: &PushStatus) -> String {
+    let texts: Vec<String> = status
+        .comments
+        .iter()
+        .map(|comment| {
+            let id = match comment.comment_id.as_str() {
+                "" => "(no id)".to_owned(),
+                id => escape(id),
+            };
+            format!("{id} {}", comment.state)
+        })
+        .collect();
+    texts.join(", ")
+}
+
+fn advice(session: &Session<'_>, status: &PushStatus) -> Option<String> {
+    let command = |verb: &str, id: PushId, rest: &str| session.command(&format!("{verb} {id}{rest}"));
+    match status.state {
+        PushState::Held => Some(format!(
+            "look for the incident in the case system. If it is there: {}; if it is not: {}; to give up: {}",
+            command("adopt", status.id, " EXTERNAL-ID"),
+            command("retry", status.id, ""),
+            command("cancel", status.id, ""),
+        )),
+        PushState::Failed => Some(format!(
+            "mend the cause, then {}; to forget it: {}",
+            command("retry", status.id, ""),
+            command("discard", status.id, ""),
+        )),
+        PushState::Superseded => status.superseded_by.map(|by| command("status", by, "")),
+        _ => None,
+    }
+}
+
+/// What follows the host in a URL.
+fn path(url: &str) -> &str {
+    let Some((_, rest)) = url.split_once("://") else {
+        return url;
+    };
+    rest.find('/').map_or("/", |slash| &rest[slash..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FailureClass, Step, Timestamp};
+
+    #[test]
+    fn attempts_are_one_line_each() {
+        let mut attempt = Attempt {
+            push: PushId::from(1),
+            at: Timestamp::from_millis(0),
+            duration_ms: 12,
+            step: Step::Create,
+            method: Some("POST".to_owned()),
+            url: Some("http://host:1/issues".to_owned()),
+            http_status: Some(500),
+            class: Some(FailureClass::Uncertain),
+            message: "the server said\n\u{1b}[2Jno ".repeat(20),
+        };
+        let failed = attempts(std::slice::from_ref(&attempt));
+        assert_eq!(failed.lines().count(), 2);
+        assert!(
+            failed
+                .lines()
+                .all(|line| line.chars().count() <= super::super::out::COLUMNS)
+        );
+        assert!(!failed.contains('\u{1b}'));
+        attempt.class = None;
+        attempt.message.clear();
+        let fine = attempts(&[attempt]);
+        assert!(fine.contains("POST /issues") && fine.ends_with("ok"), "{fine}");
+    }
+
+    #[test]
+    fn a_path_is_what_follows_the_host() {
+        for (url, shown) in [
+            ("http://h:1/a?b=c", "/a?b=c"),
+            ("https://h", "/"),
+            ("no url", "no url"),
+        ] {
+            assert_eq!(path(url), shown);
+        }
+    }
+}

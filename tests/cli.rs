@@ -1,0 +1,448 @@
+//! The `casehook` command from outside: what it prints, where, and its exit codes.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// A directory of its own for one test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Place(path)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = casehook();
+        command.arg("--db").arg(self.0.join("cases.db")).args(args).current_dir(&self.0);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs what must succeed, and gives back its standard output.
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(code(&output), 0, "{args:?}: {}{}", out(&output), err(&output));
+        out(&output)
+    }
+
+    /// The same with `--json`: one value for each line.
+    fn json(&self, args: &[&str]) -> Vec<Value> {
+        let text = self.ok(&[&["--json"], args].concat());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A connector for a port of loopback on which nobody listens.
+    fn configure(&self, name: &str) {
+        self.configure_at(name, 9);
+    }
+
+    fn configure_at(&self, name: &str, port: u16) {
+        let file = self.file("connector.json", connector(port).to_string());
+        self.ok(&["configure", name, file.to_str().unwrap()]);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn casehook() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_casehook"));
+    command.env_remove("CASEHOOK_DB").env_remove("CASEHOOK_KEY").stdin(Stdio::null());
+    command
+}
+
+fn casehook_output<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    casehook().args(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("ended by a signal")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn with_stdin(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn connector(port: u16) -> Value {
+    let issue = format!("http://127.0.0.1:{port}/issues/{{{{{{external.system.id}}}}}}");
+    json!({"config": {
+        "createIncidentUrl": format!("http://127.0.0.1:{port}/issues"),
+        "createIncidentJson": "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}",
+        "createIncidentResponseKey": "id",
+        "getIncidentUrl": issue, "getIncidentResponseExternalTitleKey": "title",
+        "viewIncidentUrl": issue,
+        "updateIncidentUrl": issue,
+        "updateIncidentJson": "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}",
+        "createCommentUrl": format!("{issue}/comments"), "createCommentMethod": "post",
+        "createCommentJson": "{\"comment\": {{{case.comment}}}}",
+        "hasAuth": false,
+        "retry": {"baseMs": 20, "capMs": 100},
+    }})
+}
+
+/// A server that gives every request the same answer, for as long as the test's process lives.
+fn server(status: &'static str, body: &'static str) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+                    break;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut sink = vec![0; length];
+            let _ = reader.read_exact(&mut sink);
+            let _ = write!(
+                reader.get_mut(),
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    port
+}
+
+#[test]
+fn help_is_on_standard_output_and_names_every_verb() {
+    let output = casehook_output(&["--help"]);
+    assert_eq!(code(&output), 0);
+    for verb in [
+        "demo", "configure", "connectors", "connector", "remove", "pause", "resume", "test", "preview", "push",
+        "status", "list", "wait", "drain", "run", "retry", "cancel", "adopt", "discard", "stats", "backup",
+    ] {
+        assert!(out(&output).contains(&format!("\n  {verb} ")), "{verb}");
+        let help = casehook_output(&[verb, "--help"]);
+        assert_eq!(code(&help), 0, "{verb}");
+        let long = out(&help).lines().map(|line| line.chars().count()).max();
+        assert!(long.unwrap() <= 80, "{verb}: {}", out(&help));
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_on_standard_error() {
+    for args in [
+        &["nonsense"][..],
+        &["--db", "x.db"],
+        &["stats"],
+        &["--db", "x.db", "status", "seven"],
+        &["--db", "x.db", "push", "t"],
+        &["--db", "x.db", "push", "t", "--title", "T", "--field", "n=unquoted"],
+        &["--db", "x.db", "configure", "t", "no-such-file.json"],
+        &["--db", "x.db", "configure", "t", "-", "--secrets", "-"],
+        &["--db", "x.db", "wait", "1", "--timeout", "later"],
+    ] {
+        let output = casehook_output(args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", err(&output));
+        assert!(out(&output).is_empty() && !err(&output).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn errors_are_one_json_document_on_standard_output_with_json() {
+    for (args, code_name, exit) in [
+        (&["--json", "nonsense"][..], "argument", 2),
+        (&["--json", "stats"], "argument", 2),
+        (&["--json", "--db", "no/such.db", "stats"], "store", 3),
+    ] {
+        let output = casehook_output(args);
+        assert_eq!(code(&output), exit, "{args:?}");
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["error"]["code"], json!(code_name), "{args:?}");
+        for name in ["number", "message", "field", "retryable"] {
+            assert!(document["error"].get(name).is_some(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_created_by_reading() {
+    let place = Place::new();
+    let output = place.run(&["list"]);
+    assert_eq!(code(&output), 3);
+    assert!(err(&output).contains("there is no database at") && err(&output).contains("configure NAME FILE"));
+    assert!(!place.0.join("cases.db").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_no_text_are_refused_clearly() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let args = [OsStr::new("push"), OsStr::new("t"), OsStr::new("--title"), OsStr::from_bytes(b"\xff")];
+    let output = casehook_output(&args);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("UTF-8"), "{}", err(&output));
+
+    place.file("case.json", b"{\n\"incident\": \"\xff\"}");
+    let output = place.run(&["push", "t", "case.json"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("case.json is not UTF-8 text (line 2)"), "{}", err(&output));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut child = casehook()
+        .args(["push", "--help"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(!err(&output).contains("panic"), "{}", err(&output));
+    assert_eq!(code(&output), 0);
+}
+
+#[test]
+fn an_unknown_connector_is_answered_with_the_known_ones() {
+    let place = Place::new();
+    place.configure("alpha");
+    place.configure("beta");
+    for args in [
+        &["push", "gamma", "--title", "T"][..],
+        &["connector", "gamma"],
+        &["pause", "gamma"],
+        &["remove", "gamma"],
+        &["list", "--connector", "gamma"],
+    ] {
+        let output = place.run(args);
+        assert_eq!(code(&output), 1, "{args:?}");
+        let text = err(&output);
+        assert!(text.contains("no connector named \"gamma\"; there are: alpha, beta"), "{args:?}: {text}");
+        assert!(text.contains("configure gamma FILE`"), "{text}");
+    }
+    let output = place.run(&["status", "77"]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("there is no push 77"), "{}", err(&output));
+}
+
+#[test]
+fn a_refused_connector_names_the_file_and_the_field() {
+    let place = Place::new();
+    let mut document = connector(9);
+    document["config"]["createIncidentJson"] = json!("{\"title\": {{{case.titel}}}}");
+    place.file("c.json", document.to_string());
+    let output = place.run(&["configure", "t", "c.json"]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("createIncidentJson"), "{}", err(&output));
+    let output = place.run(&["--json", "configure", "t", "c.json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["error"]["code"], json!("config"));
+    assert!(document["error"]["field"].as_str().unwrap().contains("createIncidentJson"));
+}
+
+#[test]
+fn pushes_from_options_files_arrays_and_lines_are_stored() {
+    let place = Place::new();
+    place.configure("t");
+    let one = json!({"incident": {"title": "T", "id": "7"}});
+    place.file("one.json", one.to_string());
+    place.file("many.json", json!([one, {"incident": {"title": "U"}}]).to_string());
+    let ids = |values: Vec<Value>| values.iter().map(|value| value["id"].as_i64().unwrap()).count();
+    assert_eq!(ids(place.json(&["push", "t", "--title", "T", "--tag", "a", "--comment", "c=x"])), 1);
+    assert_eq!(ids(place.json(&["push", "t", "one.json"])), 1);
+    assert_eq!(ids(place.json(&["push", "t", "many.json"])), 2);
+    let lines = format!("{one}\n{{\"incident\": {{\"title\": \"V\"}}}}\n");
+    let output = with_stdin(place.command(&["--json", "push", "t", "-"]), lines.as_bytes());
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert_eq!(out(&output).lines().count(), 2);
+    let listed = place.json(&["list", "--state", "queued"]);
+    // Of the three pushes of case 7 the last took the place of the others.
+    assert_eq!(listed.len(), 4);
+    assert_eq!(place.json(&["list", "--case-id", "7", "--state", "superseded"]).len(), 2);
+}
+
+#[test]
+fn of_many_pushes_all_or_none_are_stored() {
+    let place = Place::new();
+    place.configure("t");
+    place.file("many.json", "[{\"incident\": {\"title\": \"T\"}}, {\"incident\": {}}]");
+    let output = place.run(&["push", "t", "many.json"]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("many.json, case 2 of 2"), "{}", err(&output));
+    assert!(place.json(&["list"]).is_empty());
+}
+
+#[test]
+fn what_a_case_holds_reaches_the_terminal_escaped_and_within_80_columns() {
+    let place = Place::new();
+    place.configure("t");
+    let id = format!("\u{1b}[31m{}\nx", "y".repeat(100));
+    place.ok(&["push", "t", "--title", "T", "--case-id", &id]);
+    for args in [&["list"][..], &["status", "1"], &["stats"], &["connectors"]] {
+        let text = place.ok(args);
+        assert!(!text.contains('\u{1b}'), "{args:?}");
+        assert!(
+            text.lines().filter(|line| !line.contains("yyy")).all(|line| line.chars().count() <= 80),
+            "{args:?}: {text}"
+        );
+    }
+    assert!(place.ok(&["list"]).lines().all(|line| line.chars().count() <= 80));
+    assert_eq!(place.json(&["status", "1"])[0]["caseId"], json!(id));
+}
+
+#[test]
+fn preview_shows_each_request_and_sends_nothing() {
+    let place = Place::new();
+    place.configure("t");
+    let text = place.ok(&["preview", "t", "--title", "Disk full", "--comment", "c1=first look"]);
+    assert!(text.contains("POST http://127.0.0.1:9/issues\n"), "{text}");
+    assert!(text.contains("\"title\": \"Disk full\"") && text.contains("\"comment\": \"first look\""), "{text}");
+    let requests = &place.json(&["preview", "t", "--title", "Disk full"])[0];
+    assert_eq!(requests[0]["step"], json!("create"));
+}
+
+#[test]
+fn a_push_is_delivered_by_wait_and_by_drain() {
+    let place = Place::new();
+    place.configure_at("t", server("200 OK", "{\"id\": 7, \"title\": \"T\"}"));
+    place.ok(&["push", "t", "--title", "T", "--comment", "c1=x"]);
+    let text = place.ok(&["wait", "1"]);
+    assert!(text.contains("delivered") && text.contains("c1 sent"), "{text}");
+    place.ok(&["push", "t", "--title", "U"]);
+    assert!(place.ok(&["drain"]).starts_with("1 push delivered; nothing is left to deliver."));
+    let status = &place.json(&["status", "2"])[0];
+    assert_eq!(status["state"], json!("delivered"));
+    assert!(status["attemptsLog"].as_array().unwrap().len() >= 2);
+}
+
+#[test]
+fn a_refused_push_ends_with_1_and_can_be_retried_or_discarded() {
+    let place = Place::new();
+    place.configure_at("t", server("400 Bad Request", "{}"));
+    place.ok(&["push", "t", "--title", "T"]);
+    assert_eq!(code(&place.run(&["drain"])), 1);
+    assert_eq!(code(&place.run(&["wait", "1"])), 1);
+    assert_eq!(place.json(&["list", "--state", "failed"]).len(), 1);
+    assert_eq!(place.ok(&["retry", "--failed"]), "1 failed push will be tried again.\n");
+    assert_eq!(code(&place.run(&["discard", "1"])), 1);
+    assert_eq!(code(&place.run(&["drain", "--timeout", "20s"])), 1);
+    place.ok(&["discard", "1"]);
+    assert!(place.json(&["list"]).is_empty());
+    let report = place.run(&["test", "t"]);
+    assert_eq!(code(&report), 1);
+    assert!(out(&report).contains("really writes") && out(&report).contains("1. create: FAILED"));
+}
+
+#[test]
+fn a_wait_that_takes_too_long_says_where_the_push_stands() {
+    let place = Place::new();
+    place.configure("t");
+    place.ok(&["push", "t", "--title", "T"]);
+    let output = place.run(&["wait", "1", "--timeout", "300ms"]);
+    assert_eq!(code(&output), 1);
+    let text = err(&output);
+    assert!(text.contains("waited 300 ms; push 1 is") && text.contains("status 1`"), "{text}");
+    let output = place.run(&["drain", "--timeout", "300ms"]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("time is up and 1 push is left"), "{}", out(&output));
+}
+
+#[test]
+fn a_paused_connector_keeps_its_pushes_and_does_not_hold_up_drain() {
+    let place = Place::new();
+    place.configure("t");
+    place.ok(&["push", "t", "--title", "T"]);
+    place.ok(&["pause", "t"]);
+    let output = place.run(&["drain"]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("paused"), "{}", out(&output));
+    place.ok(&["resume", "t"]);
+    assert_eq!(code(&place.run(&["remove", "t"])), 1);
+    place.ok(&["remove", "t", "--cancel"]);
+    assert!(place.json(&["connectors"]).is_empty());
+}
+
+#[test]
+fn a_backup_is_a_database() {
+    let place = Place::new();
+    place.configure("t");
+    place.ok(&["push", "t", "--title", "T"]);
+    place.ok(&["backup", "copy.db"]);
+    let copy = place.0.join("copy.db");
+    let output = casehook_output(&[OsStr::new("--db"), copy.as_os_str(), OsStr::new("status"), OsStr::new("1")]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn run_delivers_until_it_is_told_to_stop() {
+    let place = Place::new();
+    place.configure_at("t", server("200 OK", "{\"id\": 7, \"title\": \"T\"}"));
+    let mut child = place.command(&["run"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert!(line.contains("delivering from"), "{line}");
+    place.ok(&["push", "t", "--title", "T"]);
+    let begin = Instant::now();
+    while place.json(&["status", "1"])[0]["state"] != json!("delivered") {
+        assert!(begin.elapsed() < Duration::from_secs(20), "not delivered");
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_demo_needs_nothing_and_delivers_everything() {
+    let begin = Instant::now();
+    let output = casehook_output(&["demo"]);
+    let text = out(&output);
+    assert_eq!(code(&output), 0, "{text}{}", err(&output));
+    assert!(begin.elapsed() < Duration::from_secs(15));
+    assert!(text.contains("Three cases, three incidents, every comment once"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let output = casehook_output(&["demo", "--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["incidents"].as_array().unwrap().len(), 3);
+}
