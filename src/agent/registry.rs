@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
@@ -21,16 +21,22 @@ type Slots = Mutex<HashMap<PathBuf, Arc<Slot>>>;
 const GENERATIONS: usize = 32;
 static REGISTRIES: [std::sync::LazyLock<Slots>; GENERATIONS] =
     [const { std::sync::LazyLock::new(Slots::default) }; GENERATIONS];
-static GENERATION: AtomicUsize = AtomicUsize::new(0);
-static OWNER: AtomicU32 = AtomicU32::new(0);
+/// The process that the present generation belongs to, and the generation: pid << 32 | generation.
+static OWNER: AtomicU64 = AtomicU64::new(0);
 
 fn registry() -> &'static Slots {
-    let pid = std::process::id();
-    let owner = OWNER.load(Ordering::Acquire);
-    if owner != pid && OWNER.compare_exchange(owner, pid, Ordering::AcqRel, Ordering::Acquire).is_ok() && owner != 0 {
-        GENERATION.fetch_add(1, Ordering::AcqRel);
-    }
-    &REGISTRIES[GENERATION.load(Ordering::Acquire) % GENERATIONS]
+    let pid = u64::from(std::process::id());
+    let advance = |owner: u64| match owner >> 32 {
+        same if same == pid => None,
+        0 => Some(pid << 32),
+        _ => Some(pid << 32 | (owner & 0xffff_ffff).wrapping_add(1) % GENERATIONS as u64),
+    };
+    let owner = match OWNER.fetch_update(Ordering::AcqRel, Ordering::Acquire, advance) {
+        Ok(_) => OWNER.load(Ordering::Acquire),
+        Err(unchanged) => unchanged,
+    };
+    let generation = usize::try_from(owner & 0xffff_ffff).unwrap_or(0);
+    &REGISTRIES[generation % GENERATIONS]
 }
 
 /// The slot of the database at `path`, whatever way the path is spelled.

@@ -160,7 +160,7 @@ pub(crate) fn succeeded(
     if outcome.progress.state == PushState::Sending {
         settle(claim, &mut outcome, setting);
     }
-    outcome.health = recovered(setting.health);
+    outcome.health = recovered(setting.health, 200);
     outcome
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn failed(
     });
     outcome.health = match verdict.class {
         FailureClass::NotSent => Some(Health {
-            offline: Some(trouble(setting.health.offline.as_ref(), verdict, |probes| {
+            offline: Some(trouble(setting.health.offline.as_ref(), verdict, setting.now, |probes| {
                 setting.now.plus(full_jitter(
                     config.retry.base,
                     config.retry.cap,
@@ -213,7 +213,7 @@ pub(crate) fn failed(
         }),
         FailureClass::Auth => Some(Health {
             offline: None,
-            blocked: Some(trouble(setting.health.blocked.as_ref(), verdict, |probes| {
+            blocked: Some(trouble(setting.health.blocked.as_ref(), verdict, setting.now, |probes| {
                 setting.now.plus(blocked_probe(probes))
             })),
             ..setting.health.clone()
@@ -223,8 +223,7 @@ pub(crate) fn failed(
             throttled_until: Some(setting.now.plus(pause(verdict, setting))),
             ..setting.health.clone()
         }),
-        _ if verdict.http_status.is_some() => recovered(setting.health),
-        _ => None,
+        _ => verdict.http_status.and_then(|status| recovered(setting.health, status)),
     };
 
     let counted = !matches!(
@@ -552,11 +551,16 @@ fn pause(verdict: &Verdict, setting: Setting<'_>) -> Duration {
         .unwrap_or_else(|| full_jitter(retry.base, retry.cap, setting.throttles.saturating_add(1), 1.0))
 }
 
+/// The connector's trouble after one more failure. Only the probe counts, not what else was under way with it.
 fn trouble(
     before: Option<&Trouble>,
     verdict: &Verdict,
+    now: Timestamp,
     probe_at: impl FnOnce(u32) -> Timestamp,
 ) -> Trouble {
+    if let Some(known) = before.filter(|known| known.probe_at > now) {
+        return known.clone();
+    }
     let probes = before.map_or(0, |t| t.probes).saturating_add(1);
     Trouble {
         reason: verdict.message.clone(),
@@ -565,11 +569,12 @@ fn trouble(
     }
 }
 
-/// An answer that is no refusal of the credentials ends what was known against the connector.
-fn recovered(health: &Health) -> Option<Health> {
-    (health.offline.is_some() || health.blocked.is_some()).then(|| Health {
+/// An answer ends an outage; one that is neither a refusal nor a breakdown also says that the credentials work.
+fn recovered(health: &Health, status: u16) -> Option<Health> {
+    let unblocks = status < 500;
+    (health.offline.is_some() || (unblocks && health.blocked.is_some())).then(|| Health {
         offline: None,
-        blocked: None,
+        blocked: health.blocked.clone().filter(|_| !unblocks),
         ..health.clone()
     })
 }
