@@ -22,12 +22,15 @@ pub(crate) struct Config {
     pub(crate) update: Option<Operation>,
     /// None when URL, JSON or method is null or empty: comments are skipped.
     pub(crate) comment: Option<Operation>,
+    /// createCommentUrl where comments are skipped all the same: still held against allowedHosts.
+    pub(crate) unused_comment_url: Option<UrlTemplate>,
     pub(crate) find: Option<Operation>,
     /// Where the ids of found incidents stand: one id, or a list of ids or of objects with the rest of the path.
     pub(crate) find_ids: Option<ResponsePath>,
     /// `headers`, trimmed.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) auth: Auth,
+    pub(crate) tls: Tls,
     pub(crate) retry: Retry,
     pub(crate) coalesce: bool,
     pub(crate) max_in_flight: usize,
@@ -73,6 +76,28 @@ pub(crate) enum Auth {
     OAuth2,
 }
 
+/// How the target's certificate is verified, and which one of our own is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) cert_type: Option<CertType>,
+    /// PEM in base64; None when absent or empty.
+    pub(crate) ca: Option<String>,
+    pub(crate) verification: Verification,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CertType {
+    CrtKey,
+    Pfx,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verification {
+    Full,
+    Certificate,
+    None,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retry {
     pub(crate) max_attempts: Option<u32>,
@@ -102,4 +127,23 @@ pub(crate) struct Idempotency {
     pub(crate) quoted: bool,
     /// How long the target remembers a key; without it, for as long as casehook resends.
     pub(crate) lifetime: Option<Duration>,
+}
+
+impl Config {
+    /// The URLs that requests go to.
+    pub(crate) fn request_urls(&self) -> impl Iterator<Item = &UrlTemplate> {
+        std::iter::once(&self.create)
+            .chain(&self.get)
+            .chain(&self.update)
+            .chain(&self.comment)
+            .chain(&self.find)
+            .map(|operation| &operation.url)
+    }
+
+    /// Every URL of the document, those that nothing is sent to included.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
+        self.request_urls()
+            .chain(std::iter::once(&self.view_url))
+            .chain(&self.unused_comment_url)
+    }
 }

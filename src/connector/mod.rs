@@ -1,20 +1,29 @@
 //! The connector document: parsed once at the edge, typed from there on, secrets split off.
 
+mod auth;
+mod build;
 pub(crate) mod config;
+pub(crate) mod fields;
+mod headers;
 mod hosts;
 pub(crate) mod nearest;
 mod network;
+mod secret;
 pub(crate) mod settings;
+mod shape;
 pub(crate) mod table;
+mod warn;
 
+use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub(crate) use config::Config;
 pub(crate) use network::NetworkPolicy;
+use secret::Secrets;
 pub use settings::Settings;
 
 /// Something that configure lets pass and that its user should know.
@@ -51,50 +60,175 @@ pub struct Connector {
     pub(crate) warnings: Vec<Warning>,
 }
 
-#[allow(unused_variables)]
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets = self.secrets.as_ref();
+        let secrets: Option<Vec<&str>> =
+            secrets.map(|list| list.iter().map(|(name, _)| name.as_str()).collect());
+        f.debug_struct("Connector")
+            .field("name", &self.name)
+            .field("document", &self.document)
+            .field("secrets", &secrets)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connector {
     /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, one saved-objects line, or a bare config object.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] with the path of the field at fault.
     pub fn from_json(text: &str) -> Result<Connector> {
-        unimplemented!()
+        Connector::from_document(shape::take_apart(text)?)
     }
+
     /// The same with the secrets apart: a JSON object, or none.
+    ///
+    /// # Errors
+    /// As [`Connector::from_json`]; also when both bring secrets.
     pub fn from_parts(config: &str, secrets: Option<&str>) -> Result<Connector> {
-        unimplemented!()
+        let mut parts = shape::take_apart(config)?;
+        if let Some(text) = secrets {
+            if parts.secrets.is_some() {
+                return Err(Error::config(
+                    "secrets",
+                    "these are given twice: within the document and apart",
+                ));
+            }
+            parts.secrets = Some(shape::parse_object("secrets", text)?);
+        }
+        Connector::from_document(parts)
     }
+
+    fn from_document(parts: shape::Parts) -> Result<Connector> {
+        let (document, config) = build::build(parts.config)?;
+        let secrets = parts.secrets.map(Secrets::from_object).transpose()?;
+        Ok(Connector {
+            name: parts.name,
+            warnings: warn::of_document(&document, &config),
+            config: Arc::new(config),
+            document: serde_json::Value::Object(document),
+            secrets: secrets.map(Secrets::into_fields),
+        })
+    }
+
+    /// The name, where the document has one.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
     /// The document after defaults, without secrets: a JSON object.
     pub fn config_json(&self) -> String {
-        unimplemented!()
+        self.document.to_string()
     }
+
+    /// What may go wrong and was let pass. Configure may add more: some depend on settings and secrets.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// As stored: the document of `config_json` and the decrypted secrets.
+    /// As stored: the document of `config_json`, a JSON array of warnings, and the decrypted secrets.
     pub(crate) fn restore(
         name: &str,
         config: &str,
         warnings: &str,
         secrets: Vec<SecretField>,
     ) -> Result<Connector> {
-        unimplemented!()
+        let (document, config) = build::build(shape::parse_object("config", config)?)?;
+        Ok(Connector {
+            name: Some(name.to_owned()),
+            config: Arc::new(config),
+            document: serde_json::Value::Object(document),
+            secrets: Some(secrets),
+            warnings: serde_json::from_str(warnings)
+                .map_err(|e| Error::internal(format!("stored warnings cannot be read: {e}")))?,
+        })
     }
+
     /// Every check that needs the settings or the final set of secrets; returns all warnings.
     pub(crate) fn check(&self, settings: &Settings, sources: &SecretSources) -> Result<Vec<Warning>> {
-        unimplemented!()
+        refuse_unsupported_tls(&self.config)?;
+        for template in self.config.urls() {
+            let url = template.sample();
+            if !settings.allowed_hosts().allows(url) {
+                let host = url.host_str().unwrap_or_default();
+                return Err(Error::config(
+                    template.field(),
+                    format!(
+                        "the host {} is not in the setting allowedHosts",
+                        nearest::quoted(host)
+                    ),
+                ));
+            }
+        }
+        let secrets = self.secrets()?;
+        for (at, secret) in secrets.iter() {
+            secret.check(&at, sources)?;
+        }
+        auth::check(&self.config, &secrets)?;
+        let mut warnings = self.warnings.clone();
+        for warning in warn::of_secrets(&self.config, &secrets) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        Ok(warnings)
     }
+
     /// Origins that secrets are sent to, sorted: stored secrets are kept on a configure without secrets only when unchanged.
     pub(crate) fn origins(&self) -> Vec<String> {
-        unimplemented!()
+        let urls = self.config.request_urls();
+        let mut origins: Vec<String> = urls
+            .map(|url| url.sample().origin().ascii_serialization())
+            .collect();
+        origins.sort();
+        origins.dedup();
+        origins
     }
+
     /// Secrets read (references resolved), headers made: ready to render requests. The error's text says which reference cannot be read.
     pub(crate) fn prepare(
         &self,
         settings: &Settings,
         sources: &SecretSources,
     ) -> Result<crate::step::Prepared> {
-        unimplemented!()
+        let (secret_headers, masks) = auth::credentials(&self.config, &self.secrets()?, sources)?;
+        Ok(crate::step::Prepared {
+            config: Arc::clone(&self.config),
+            secret_headers,
+            network: Arc::new(NetworkPolicy::new(&self.config, settings)),
+            masks: Arc::new(masks),
+        })
+    }
+
+    fn secrets(&self) -> Result<Secrets> {
+        Secrets::from_fields(self.secrets.as_deref().unwrap_or_default())
     }
 }
+
+/// Refuses TLS settings that https requests would have to ignore.
+fn refuse_unsupported_tls(config: &Config) -> Result<()> {
+    if !config.request_urls().any(|url| url.sample().scheme() == "https") {
+        return Ok(());
+    }
+    let refuse = |field: &str| {
+        Err(Error::config(
+            field,
+            "this is not supported yet for https; leave it out",
+        ))
+    };
+    if config.tls.ca.is_some() {
+        return refuse("config.ca");
+    }
+    if config.tls.verification != config::Verification::Full {
+        return refuse("config.verificationMode");
+    }
+    if config.auth == config::Auth::Certificate {
+        return refuse("config.authType");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

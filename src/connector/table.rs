@@ -57,6 +57,8 @@ pub(crate) enum Need {
     Optional,
     /// May be left out or null, never empty; what then holds, in words or JSON.
     Extension(&'static str),
+    /// The same, but null is kept: it means something else than leaving the field out.
+    ExtensionOrNull(&'static str),
 }
 
 /// The path of a field below another: `config.headers`, or `config.headers["X-A"]`.
@@ -94,8 +96,9 @@ pub(crate) fn check(
             (None, Need::Default(json) | Need::NullOr(json)) => {
                 serde_json::from_str(json).map_err(|e| Error::internal(format!("{at}: {e}")))?
             }
-            (Some(Value::Null), Need::NullOr(_)) => Value::Null,
-            (None, Need::Optional | Need::Extension(_)) | (Some(Value::Null), Need::Extension(_)) => continue,
+            (Some(Value::Null), Need::NullOr(_) | Need::ExtensionOrNull(_)) => Value::Null,
+            (None, Need::Optional | Need::Extension(_) | Need::ExtensionOrNull(_))
+            | (Some(Value::Null), Need::Extension(_)) => continue,
             (None | Some(Value::Null), Need::Required) if waived(field.name) => continue,
             (None, Need::Required) => {
                 return Err(Error::config(at, format!("this is missing: {}", field.meaning)));
@@ -103,7 +106,12 @@ pub(crate) fn check(
             (Some(value), need) => {
                 let value = check_value(&at, &field.kind, value)?;
                 let empty = value.as_str().is_some_and(str::is_empty);
-                if empty && matches!(need, Need::Required | Need::Extension(_)) {
+                if empty
+                    && matches!(
+                        need,
+                        Need::Required | Need::Extension(_) | Need::ExtensionOrNull(_)
+                    )
+                {
                     return Err(Error::config(
                         at,
                         format!("this must not be empty: {}", field.meaning),

@@ -1,0 +1,128 @@
+//! Headers that can be sent exactly as given; all others are refused (R9).
+
+use serde_json::{Map, Value};
+
+use super::table::child;
+use crate::error::{Error, Result};
+
+/// Checks the name and trims it.
+pub(crate) fn name(path: &str, given: &str) -> Result<String> {
+    let name = given.trim();
+    let refuse = |message: &str| Err(Error::config(child(path, given), message));
+    if name.is_empty() {
+        return refuse("a header's name must not be empty");
+    }
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if !name.chars().all(token) {
+        return refuse("a header's name can only have ASCII letters, digits and !#$%&'*+-.^_`|~");
+    }
+    if name.eq_ignore_ascii_case("host") {
+        return refuse("the Host header is made from the URL and cannot be set");
+    }
+    if ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
+    {
+        return refuse("this header is made from the body and cannot be set");
+    }
+    Ok(name.to_owned())
+}
+
+/// Checks a value and trims it; `path` is the header's own. The error never shows the value.
+pub(crate) fn value<'a>(path: &str, name: &str, given: &'a str) -> Result<&'a str> {
+    let value = given.trim();
+    if value.chars().any(|c| c != '\t' && c.is_control()) {
+        return Err(Error::config(
+            path,
+            "a header's value cannot hold control characters such as line breaks",
+        ));
+    }
+    if value.chars().any(|c| c > '\u{ff}') {
+        return Err(Error::config(
+            path,
+            "a header's value can only hold latin-1 characters (up to U+00FF)",
+        ));
+    }
+    if value.is_empty() && name.eq_ignore_ascii_case("content-type") {
+        return Err(Error::config(path, "the content type must not be empty"));
+    }
+    Ok(value)
+}
+
+/// Refuses a name that stands twice in one map, in whatever case.
+pub(crate) fn unique<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if let Some(other) = seen.iter().find(|other| other.eq_ignore_ascii_case(name)) {
+            return Err(Error::config(
+                child(path, name),
+                format!("this header is given twice: \"{other}\" is the same one"),
+            ));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+/// Reads an object of headers whose values are known to be strings.
+pub(crate) fn read(path: &str, map: Option<&Map<String, Value>>) -> Result<Vec<(String, String)>> {
+    let mut headers = Vec::new();
+    for (given, text) in map.into_iter().flatten() {
+        let name = name(path, given)?;
+        let text = value(&child(path, given), &name, text.as_str().unwrap_or_default())?;
+        headers.push((name, text.to_owned()));
+    }
+    unique(path, headers.iter().map(|(name, _)| name.as_str()))?;
+    Ok(headers)
+}
+
+/// Whether a header of that name is among these.
+pub(crate) fn has(headers: &[(String, String)], name: &str) -> bool {
+    headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(value: Value) -> Result<Vec<(String, String)>> {
+        read("config.headers", value.as_object())
+    }
+
+    #[test]
+    fn trims_and_keeps_what_can_be_sent() {
+        let headers =
+            parse(json!({"x-pad": "  v  ", "x-tab": "a\tb", "x-empty": "", " x-latin ": "é"})).unwrap();
+        let find = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        assert_eq!(find("x-pad"), Some("v"));
+        assert_eq!(find("x-tab"), Some("a\tb"));
+        assert_eq!(find("x-empty"), Some(""));
+        assert_eq!(find("x-latin"), Some("é"));
+        assert_eq!(read("h", None).unwrap(), []);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_sent_as_given() {
+        let table = [
+            json!({"content-type": ""}),
+            json!({"Content-Type": "  "}),
+            json!({"x": "тест"}),
+            json!({"x": "a\r\nb: c"}),
+            json!({"x": "a\u{0}b"}),
+            json!({"x": "a\u{7f}b"}),
+            json!({"bad name": "v"}),
+            json!({"": "v"}),
+            json!({"x\r\ny": "v"}),
+            json!({"é": "v"}),
+            json!({"X-Dup": "1", "x-dup": "2"}),
+            json!({"x-dup ": "1", "x-dup": "2"}),
+            json!({"host": "a"}),
+            json!({"Content-Length": "1"}),
+        ];
+        for headers in table {
+            let error = parse(headers.clone()).expect_err(&headers.to_string());
+            assert!(error.field().unwrap().starts_with("config.headers"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What configure lets pass and people should know.
+
+use url::{Host, Url};
+
+use super::Warning;
+use super::config::{Auth, Config, Verification};
+use super::fields;
+use super::secret::Secrets;
+use crate::template::{BodyTemplate, UrlTemplate};
+use crate::transport::Method;
+
+/// Warnings that the `config` object alone gives rise to.
+pub(crate) fn of_document(
+    document: &serde_json::Map<String, serde_json::Value>,
+    config: &Config,
+) -> Vec<Warning> {
+    let mut list = Vec::new();
+    for (operation, field) in [
+        (Some(&config.create), "config.createIncidentJson"),
+        (config.update.as_ref(), "config.updateIncidentJson"),
+    ] {
+        if let Some(body) = operation.and_then(|operation| operation.body.as_ref()) {
+            needs(&mut list, body, field, "case.title");
+            needs(&mut list, body, field, "case.description");
+        }
+    }
+    if let Some(body) = config.comment.as_ref().and_then(|comment| comment.body.as_ref()) {
+        needs(&mut list, body, "config.createCommentJson", "case.comment");
+    }
+    let read = config.get.as_ref().filter(|get| get.method == Method::Get);
+    for operation in [read, config.update.as_ref(), config.comment.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        if !operation.url.uses("external.system.id") {
+            let message = "this URL does not name external.system.id: every incident is addressed alike";
+            push(&mut list, operation.url.field(), message);
+        }
+    }
+    if !config.view_url.uses("external.system.id") && !config.view_url.uses("external.system.title") {
+        let message = "this URL names neither external.system.id nor external.system.title: \
+                       every incident has the same link";
+        push(&mut list, config.view_url.field(), message);
+    }
+    for template in config.urls() {
+        let name = template.field().trim_start_matches("config.");
+        let text = document.get(name).and_then(|text| text.as_str());
+        if text.is_some_and(|text| reference_rewrites(text, template)) {
+            let message =
+                "its slashes are sent as written; Kibana would cut trailing ones and collapse doubled ones";
+            push(&mut list, template.field(), message);
+        }
+    }
+    let text = |name: &str| document.get(name).and_then(|value| value.as_str());
+    if text("authType") == Some(fields::QUERY_PARAM) {
+        let message = "this type of authentication sends nothing";
+        push(&mut list, "config.authType", message);
+    }
+    of_tls(&mut list, config);
+    list
+}
+
+fn of_tls(list: &mut Vec<Warning>, config: &Config) {
+    if config.tls.verification == Verification::None {
+        let message = "certificates are not verified: anyone on the way can read and change what is sent";
+        push(list, "config.verificationMode", message);
+    }
+    if config.request_urls().any(|url| url.sample().scheme() == "https") {
+        return;
+    }
+    let unused = "this has no effect and was not checked, since every URL is plain http";
+    if config.tls.verification == Verification::Certificate {
+        push(list, "config.verificationMode", unused);
+    }
+    if config.tls.ca.is_some() {
+        push(list, "config.ca", unused);
+    }
+    if config.auth == Auth::Certificate {
+        push(list, "config.authType", unused);
+    }
+}
+
+/// Warnings that need the final set of secrets.
+pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
+    let in_headers = |headers: &[(String, String)]| {
+        super::headers::has(headers, "authorization") || super::headers::has(headers, "cookie")
+    };
+    let everywhere = config.auth == Auth::Basic || !secrets.headers.is_empty() || in_headers(&config.headers);
+    let mut list = Vec::new();
+    for url in config.request_urls() {
+        if everywhere && url.sample().scheme() == "http" && !is_this_machine(url.sample()) {
+            let message =
+                "credentials are sent over plain http to another machine: anyone on the way can read them";
+            push(&mut list, url.field(), message);
+        }
+    }
+    list
+}
+
+fn push(list: &mut Vec<Warning>, field: &str, message: &str) {
+    list.push(Warning {
+        field: field.to_owned(),
+        message: message.to_owned(),
+    });
+}
+
+fn needs(list: &mut Vec<Warning>, body: &BodyTemplate, field: &str, variable: &str) {
+    if !body.uses(variable) {
+        push(
+            list,
+            field,
+            &format!("this does not use {variable}: it is never sent"),
+        );
+    }
+}
+
+/// Whether the reference would have sent something else: it cuts trailing slashes and collapses doubled ones (R18).
+fn reference_rewrites(text: &str, template: &UrlTemplate) -> bool {
+    let text = text.trim();
+    let bytes = text.as_bytes();
+    let doubled = bytes
+        .windows(3)
+        .any(|w| w[0] != b':' && w[1] == b'/' && w[2] == b'/');
+    let bare = template.sample().path() == "/" && template.sample().query().is_none() && !text.contains('#');
+    doubled || (text.ends_with('/') && !bare)
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    }
+}
