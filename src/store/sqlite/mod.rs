@@ -1,1 +1,276 @@
-//! SQLite.
+//! The store in one SQLite file. The only place that names rusqlite.
+
+mod claim;
+mod connectors;
+mod db;
+mod decide;
+mod enqueue;
+mod fault;
+mod files;
+mod history;
+mod key;
+mod migrate;
+mod read;
+mod record;
+mod row;
+#[cfg(test)]
+mod tests;
+mod vault;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, params};
+use zeroize::Zeroizing;
+
+use self::db::{Db, one, run};
+use self::fault::{Fault, Sql};
+use self::key::KeyHolder;
+pub(crate) use self::key::KeySource;
+use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
+use crate::outbox::{ConnectorId, NewPush, Progress};
+
+/// How long a call waits for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One at a time in this process: making a file closes a descriptor of it, and that would drop locks another open took.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// An outbox in one SQLite file.
+pub(crate) struct SqliteStore {
+    path: PathBuf,
+    db: Db,
+    key: KeyHolder,
+}
+
+impl SqliteStore {
+    /// Opens the database, made for its owner alone if it is not there, and brings its schema up to date.
+    ///
+    /// `SchemaTooNew` for a newer schema and `Corrupt` for a file that is damaged or not casehook's; both are left
+    /// untouched.
+    pub(crate) fn open(path: &Path, key: KeySource) -> Result<SqliteStore> {
+        SqliteStore::open_with(path, key, PATIENCE)
+    }
+
+    fn open_with(path: &Path, key: KeySource, patience: Duration) -> Result<SqliteStore> {
+        let _alone = db::lock(&OPENING);
+        let path = files::prepare_database(path)?;
+        migrate::inspect(&path)?;
+        let writer = db::connect(&path, patience).map_err(Fault::into_error)?;
+        migrate::migrate(&writer, &path)?;
+        Ok(SqliteStore {
+            key: KeyHolder::new(key, &path),
+            db: Db::new(path.clone(), writer, patience),
+            path,
+        })
+    }
+
+    /// Where the database lies, links resolved.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A number that tells this database from every other, 32 hex digits.
+    pub(crate) fn instance(&self) -> Result<String> {
+        let value = self.db.read(|conn| meta(conn, "instance"))?;
+        value.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the database has lost its instance number"))
+    }
+}
+
+impl Store for SqliteStore {
+    fn put_connector(&self, connector: &NewConnector<'_>, now: Timestamp) -> Result<StoredConnector> {
+        let key = match &connector.secrets {
+            Some(secrets) if !secrets.is_empty() => Some(match self.db.read(vault::in_use)? {
+                true => self.key.get()?,
+                false => self.key.get_or_make()?,
+            }),
+            _ => None,
+        };
+        self.db
+            .write(|conn| connectors::put(conn, connector, key.as_ref(), now))
+    }
+
+    fn connector(&self, name: &str) -> Result<Option<StoredConnector>> {
+        self.db.read(|conn| connectors::by_name(conn, name))
+    }
+
+    fn connectors(&self) -> Result<Vec<StoredConnector>> {
+        self.db.read(connectors::list)
+    }
+
+    fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, Zeroizing<String>)>> {
+        self.db.read(|conn| vault::read(conn, id, || self.key.get()))
+    }
+
+    fn has_secrets(&self, id: ConnectorId) -> Result<bool> {
+        self.db.read(|conn| connectors::has_secrets(conn, id))
+    }
+
+    fn remove_connector(&self, name: &str, undelivered: Undelivered, now: Timestamp) -> Result<()> {
+        self.db
+            .write(|conn| connectors::remove(conn, name, undelivered, now))
+    }
+
+    fn set_paused(&self, name: &str, paused: bool, now: Timestamp) -> Result<()> {
+        self.db
+            .write(|conn| connectors::set_paused(conn, name, paused, now))
+    }
+
+    fn set_health(&self, id: ConnectorId, health: &Health) -> Result<()> {
+        self.db.write(|conn| connectors::set_health(conn, id, health))
+    }
+
+    fn links_elsewhere(&self, name: &str, target: &str) -> Result<u64> {
+        self.db
+            .read(|conn| connectors::links_elsewhere(conn, name, target))
+    }
+
+    fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
+        let pushes = pushes
+            .iter()
+            .map(enqueue::make_ready)
+            .collect::<Result<Vec<_>>>()?;
+        self.db
+            .write(|conn| enqueue::enqueue(conn, pushes, retention, now))
+    }
+
+    fn status(&self, id: PushId) -> Result<Option<PushStatus>> {
+        self.db.read(|conn| read::status(conn, id))
+    }
+
+    fn pushes(&self, filter: &Filter) -> Result<Vec<PushStatus>> {
+        self.db.read(|conn| read::pushes(conn, filter))
+    }
+
+    fn attempts(&self, id: PushId) -> Result<Vec<Attempt>> {
+        self.db.read(|conn| read::attempts(conn, id))
+    }
+
+    fn case(&self, id: PushId) -> Result<Option<Case>> {
+        self.db.read(|conn| claim::case(conn, id))
+    }
+
+    fn link(&self, connector: &str, target: &str, case_id: &str) -> Result<Option<Link>> {
+        self.db.read(|conn| read::link(conn, connector, target, case_id))
+    }
+
+    fn counts(&self) -> Result<Vec<Counts>> {
+        self.db.read(history::counts)
+    }
+
+    fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {
+        self.db.read(|conn| claim::claim(conn, connector, now, busy))
+    }
+
+    fn load(&self, id: PushId) -> Result<Option<Claim>> {
+        self.db.read(|conn| claim::load(conn, id))
+    }
+
+    fn next_due(&self, connector: ConnectorId, busy: &[PushId]) -> Result<Option<Timestamp>> {
+        self.db.read(|conn| claim::next_due(conn, connector, busy))
+    }
+
+    fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool> {
+        self.db.write(|conn| claim::begin(conn, id, progress, now))
+    }
+
+    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()> {
+        self.db.write(|conn| record::record(conn, id, outcome, now))
+    }
+
+    fn interrupted(&self) -> Result<Vec<PushId>> {
+        self.db.read(claim::interrupted)
+    }
+
+    fn clamp_due(&self, now: Timestamp) -> Result<()> {
+        self.db.write(|conn| claim::clamp_due(conn, now))
+    }
+
+    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<bool> {
+        self.db.write(|conn| history::prune(conn, retention, now))
+    }
+
+    fn note_drainer(&self, pid: Option<u32>, _now: Timestamp) -> Result<()> {
+        self.db.write(|conn| match pid {
+            None => run(conn, "DELETE FROM meta WHERE name = 'drainer'", []).map(drop),
+            Some(pid) => run(
+                conn,
+                "INSERT OR REPLACE INTO meta (name, value) VALUES ('drainer', ?1)",
+                [pid.to_string()],
+            )
+            .map(drop),
+        })
+    }
+
+    fn drainer(&self) -> Result<Option<u32>> {
+        let value = self.db.read(|conn| meta(conn, "drainer"))?;
+        Ok(value.and_then(|pid| pid.parse().ok()))
+    }
+
+    fn decide(
+        &self,
+        id: PushId,
+        now: Timestamp,
+        change: &mut dyn FnMut(&Claim) -> Result<Outcome>,
+    ) -> Result<()> {
+        self.db.write(|conn| decide::decide(conn, id, now, change))
+    }
+
+    fn discard(&self, id: PushId) -> Result<()> {
+        self.db.write(|conn| decide::discard(conn, id))
+    }
+
+    fn data_version(&self) -> Result<i64> {
+        self.db
+            .with_writer(|conn| Ok(conn.query_row("PRAGMA data_version", params![], |row| row.get(0))?))
+    }
+
+    fn backup(&self, path: &Path) -> Result<()> {
+        let made = files::create_exclusively(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::new(
+                ErrorKind::Argument,
+                format!("{} exists; give a backup a new name", path.display()),
+            ),
+            _ => files::io(path, "cannot be created", &error),
+        })?;
+        drop(made);
+        let done = self
+            .db
+            .with_reader(|conn| copy(conn, path))
+            .and_then(|()| files::sync(path));
+        if done.is_err() {
+            let _ = std::fs::remove_file(path);
+        }
+        done
+    }
+
+    fn close(&self) -> Result<()> {
+        self.db.close()
+    }
+}
+
+/// Copies one snapshot of the database, while others go on writing, into the empty file at `path`.
+fn copy(conn: &Connection, path: &Path) -> Sql<()> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut target = Connection::open_with_flags(path, flags)?;
+    let step = Backup::new(conn, &mut target)?.step(-1)?;
+    if !matches!(step, StepResult::Done) {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            "the database could not be read at once; call again",
+        )
+        .into());
+    }
+    target.close().map_err(|(_, error)| error)?;
+    Ok(())
+}
+
+fn meta(conn: &Connection, name: &str) -> Sql<Option<String>> {
+    one(conn, "SELECT value FROM meta WHERE name = ?1", [name], |row| {
+        row.get(0)
+    })
+}

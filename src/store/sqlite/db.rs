@@ -1,0 +1,226 @@
+//! Connections: one that writes, a few that read, and how a transaction is run on them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, Transaction, TransactionBehavior};
+
+use super::fault::{Fault, Sql};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Reading connections kept open while idle.
+const IDLE_READERS: usize = 4;
+
+/// An open database.
+pub(super) struct Db {
+    path: PathBuf,
+    patience: Duration,
+    /// None once closed.
+    writer: Mutex<Option<Connection>>,
+    readers: Mutex<Readers>,
+}
+
+struct Readers {
+    idle: Vec<Connection>,
+    closed: bool,
+}
+
+impl Db {
+    pub(super) fn new(path: PathBuf, writer: Connection, patience: Duration) -> Db {
+        Db {
+            path,
+            patience,
+            writer: Mutex::new(Some(writer)),
+            readers: Mutex::new(Readers {
+                idle: Vec::new(),
+                closed: false,
+            }),
+        }
+    }
+
+    /// Runs `work` in one transaction that excludes every other writer; commits when it returns `Ok`.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        self.with_writer(|conn| in_transaction(conn, TransactionBehavior::Immediate, work))
+    }
+
+    /// Runs `work` on one snapshot of the database, beside any writer.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        self.with_reader(|conn| in_transaction(conn, TransactionBehavior::Deferred, work))
+    }
+
+    /// Runs `work` on the writing connection, outside any transaction.
+    pub(super) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        let slot = lock(&self.writer);
+        let conn = slot.as_ref().ok_or_else(closed)?;
+        work(conn).map_err(Fault::into_error)
+    }
+
+    /// Runs `work` on a reading connection, outside any transaction.
+    pub(super) fn with_reader<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        let conn = self.take_reader()?;
+        let result = work(&conn);
+        self.give_back(conn);
+        result.map_err(Fault::into_error)
+    }
+
+    /// Closes the connections; those at work close when their call ends. Later calls err with `Closed`.
+    pub(super) fn close(&self) -> Result<()> {
+        let idle = {
+            let mut readers = lock(&self.readers);
+            readers.closed = true;
+            std::mem::take(&mut readers.idle)
+        };
+        drop(idle);
+        let Some(writer) = lock(&self.writer).take() else {
+            return Ok(());
+        };
+        writer
+            .close()
+            .map_err(|(_, error)| Fault::from(error).into_error())
+    }
+
+    fn take_reader(&self) -> Result<Connection> {
+        {
+            let mut readers = lock(&self.readers);
+            if readers.closed {
+                return Err(closed());
+            }
+            if let Some(conn) = readers.idle.pop() {
+                return Ok(conn);
+            }
+        }
+        connect(&self.path, self.patience)
+            .and_then(|conn| {
+                conn.pragma_update(None, "query_only", true)?;
+                Ok(conn)
+            })
+            .map_err(Fault::into_error)
+    }
+
+    fn give_back(&self, conn: Connection) {
+        let mut readers = lock(&self.readers);
+        if !readers.closed && readers.idle.len() < IDLE_READERS && conn.is_autocommit() {
+            readers.idle.push(conn);
+        }
+    }
+}
+
+/// A connection set up the way every connection of casehook is.
+pub(super) fn connect(path: &Path, patience: Duration) -> Sql<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(path, flags)?;
+    be_patient(&mut conn, patience)?;
+    conn.set_prepared_statement_cache_capacity(96);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    conn.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA page_size = 4096; \
+         PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;",
+    )?;
+    write_ahead(&conn, patience)?;
+    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")?;
+    Ok(conn)
+}
+
+/// Switches to a write-ahead log; SQLite may answer `BUSY` to this without asking the busy handler.
+fn write_ahead(conn: &Connection, patience: Duration) -> Sql<()> {
+    let start = Instant::now();
+    let mode: String = loop {
+        let answer = conn
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+            .map_err(Fault::from);
+        match answer {
+            Err(fault) if fault.is_busy() && start.elapsed() < patience => pause(),
+            answer => break answer?,
+        }
+    };
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Store,
+        format!("the file system allows no write-ahead log (journal mode {mode}); use a local disk"),
+    )
+    .into())
+}
+
+/// Waits for other connections in short random naps: SQLite's own handler sleeps ever longer and starves.
+fn be_patient(conn: &mut Connection, patience: Duration) -> Sql<()> {
+    let mut start = Instant::now();
+    conn.busy_handler(Some(move |count| {
+        if count == 0 {
+            start = Instant::now();
+        }
+        let wait = start.elapsed() < patience;
+        if wait {
+            pause();
+        }
+        wait
+    }))?;
+    Ok(())
+}
+
+fn pause() {
+    std::thread::sleep(Duration::from_micros(fastrand::u64(150..400)));
+}
+
+fn in_transaction<T>(
+    conn: &Connection,
+    behaviour: TransactionBehavior,
+    work: impl FnOnce(&Connection) -> Sql<T>,
+) -> Sql<T> {
+    let transaction = Transaction::new_unchecked(conn, behaviour)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+/// Invariant that makes a poisoned lock usable: a transaction rolls back when a panic unwinds through it, so what the
+/// lock guards is a connection without a transaction, or a list of such connections.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the outbox was closed; open it again")
+}
+
+/// Runs a statement and returns how many rows it changed.
+pub(super) fn run(conn: &Connection, sql: &str, params: impl Params) -> Sql<usize> {
+    Ok(conn.prepare_cached(sql)?.execute(params)?)
+}
+
+/// The first row of a query.
+pub(super) fn one<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Sql<Option<T>> {
+    Ok(conn.prepare_cached(sql)?.query_row(params, read).optional()?)
+}
+
+/// Every row of a query.
+pub(super) fn all<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Sql<Vec<T>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map(params, read)?;
+    Ok(rows.collect::<rusqlite::Result<Vec<T>>>()?)
+}
+
+/// A count as SQLite holds it.
+pub(super) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count as SQLite held it.
+pub(super) fn count(int: i64) -> u64 {
+    u64::try_from(int).unwrap_or(0)
+}

@@ -1,0 +1,39 @@
+//! Decisions by hand.
+
+use rusqlite::Connection;
+
+use super::claim::load;
+use super::db::run;
+use super::fault::Sql;
+use super::record::{apply, missing, place};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{PushId, Timestamp};
+use crate::store::{Claim, Outcome};
+
+pub(super) fn decide(
+    conn: &Connection,
+    id: PushId,
+    now: Timestamp,
+    change: &mut dyn FnMut(&Claim) -> Result<Outcome>,
+) -> Sql<()> {
+    let place = place(conn, id)?;
+    let claim = load(conn, id)?.ok_or_else(|| missing(id))?;
+    let outcome = change(&claim)?;
+    apply(conn, id, &place, &outcome, now)
+}
+
+pub(super) fn discard(conn: &Connection, id: PushId) -> Sql<()> {
+    let place = place(conn, id)?;
+    if place.state != "failed" {
+        return Err(Error::new(
+            ErrorKind::State,
+            format!(
+                "push {id} is {}; only a failed push can be discarded",
+                place.state
+            ),
+        )
+        .into());
+    }
+    run(conn, "DELETE FROM pushes WHERE id = ?1", [id.get()])?;
+    Ok(())
+}

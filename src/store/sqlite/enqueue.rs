@@ -1,0 +1,308 @@
+//! Accepting pushes, and letting a new one take the place of those that nothing was sent of.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, params};
+
+use super::connectors;
+use super::db::{all, int, run};
+use super::fault::Sql;
+use crate::error::{Error, ErrorKind};
+use crate::model::{Case, CommentState, PushId, Timestamp, limits};
+use crate::outbox::{ConnectorId, NewPush, lane};
+use crate::store::Retention;
+
+/// A push with everything worked out that needs no database.
+pub(super) struct Ready<'a> {
+    connector: ConnectorId,
+    coalesce: bool,
+    case: &'a Case,
+    lane: Option<String>,
+    given_id: Option<&'a str>,
+    tags: Option<String>,
+    fields: Option<String>,
+    comments: Vec<Line>,
+    bytes: usize,
+}
+
+/// One comment of a push.
+struct Line {
+    id: String,
+    text: String,
+    /// The how-manieth of its id within its push.
+    occurrence: u32,
+}
+
+pub(super) fn make_ready(push: &NewPush) -> Result<Ready<'_>, Error> {
+    let case = &push.case;
+    let json = |e: serde_json::Error| Error::internal(format!("a case cannot be written as JSON: {e}"));
+    let tags = match case.tags.as_slice() {
+        [] => None,
+        tags => Some(serde_json::to_string(tags).map_err(json)?),
+    };
+    let fields = match &case.fields {
+        fields if fields.is_empty() => None,
+        fields => Some(serde_json::to_string(fields).map_err(json)?),
+    };
+    let parts = [
+        Some(&case.title),
+        case.description.as_ref(),
+        case.id.as_ref(),
+        tags.as_ref(),
+        fields.as_ref(),
+    ];
+    Ok(Ready {
+        connector: push.connector,
+        coalesce: push.coalesce,
+        case,
+        lane: lane(case),
+        given_id: case.external_id.as_deref().filter(|id| !id.is_empty()),
+        bytes: parts.into_iter().flatten().map(String::len).sum(),
+        tags,
+        fields,
+        comments: number(case.comments.iter().map(|c| (c.id.clone(), c.text.clone()))),
+    })
+}
+
+/// Counts the occurrences of each id.
+fn number(comments: impl Iterator<Item = (String, String)>) -> Vec<Line> {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    comments
+        .map(|(id, text)| {
+            let occurrence = match seen.get_mut(&id) {
+                Some(next) => {
+                    *next += 1;
+                    *next
+                }
+                None => {
+                    seen.insert(id.clone(), 0);
+                    0
+                }
+            };
+            Line { id, text, occurrence }
+        })
+        .collect()
+}
+
+/// Stores all of them; the caller's transaction makes it all or none.
+pub(super) fn enqueue(
+    conn: &Connection,
+    pushes: Vec<Ready<'_>>,
+    retention: &Retention,
+    now: Timestamp,
+) -> Sql<Vec<PushId>> {
+    let mut ids = Vec::with_capacity(pushes.len());
+    let mut known = None;
+    for push in pushes {
+        if known != Some(push.connector) {
+            connectors::require(conn, push.connector)?;
+            known = Some(push.connector);
+        }
+        ids.push(accept(conn, push, now)?);
+    }
+    refuse_overflow(conn, retention)?;
+    Ok(ids)
+}
+
+fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<()> {
+    let undelivered: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(sum(n), 0) FROM counters \
+             WHERE state IN ('queued', 'sending', 'waiting', 'held', 'failed')",
+        )?
+        .query_row([], |row| row.get(0))?;
+    if undelivered <= int(retention.max_queued) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::QueueFull,
+        format!(
+            "the outbox would hold {undelivered} undelivered pushes, the limit is {}; wait until some are \
+             delivered, discard failed ones, or raise maxQueued",
+            retention.max_queued
+        ),
+    )
+    .into())
+}
+
+fn accept(conn: &Connection, push: Ready<'_>, now: Timestamp) -> Sql<PushId> {
+    let tail = match &push.lane {
+        None => Tail::default(),
+        Some(lane) => look_back(conn, &push, lane)?,
+    };
+    run(
+        conn,
+        "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
+         VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5)",
+        params![
+            push.connector.0,
+            push.lane,
+            push.given_id,
+            !tail.occupied,
+            now.as_millis()
+        ],
+    )?;
+    let id = conn.last_insert_rowid();
+    for &absorbed in &tail.absorbed {
+        supersede(conn, absorbed, id, now)?;
+    }
+    let case = push.case;
+    run(
+        conn,
+        "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, external_id, \
+         fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            id,
+            case.title,
+            case.description,
+            case.id,
+            case.severity,
+            case.status,
+            push.tags,
+            case.external_id,
+            push.fields
+        ],
+    )?;
+    let comments = match tail.comments {
+        Some(older) => union(older, push.comments),
+        None => push.comments,
+    };
+    for (ordinal, comment) in comments.iter().enumerate() {
+        run(
+            conn,
+            "INSERT INTO comments (push_id, ordinal, state, occurrence, comment_id, text) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                id,
+                int(ordinal as u64),
+                CommentState::Pending.as_str(),
+                comment.occurrence,
+                comment.id,
+                comment.text
+            ],
+        )?;
+    }
+    Ok(PushId::from(id))
+}
+
+fn supersede(conn: &Connection, id: i64, by: i64, now: Timestamp) -> Sql<()> {
+    run(conn, "DELETE FROM intents WHERE push_id = ?1", [id])?;
+    run(
+        conn,
+        "UPDATE pushes SET state = 'superseded', ready = 0, updated_at = ?2, finished_at = ?2, \
+         error_code = NULL, error_kind = NULL, error_message = NULL, error_step = NULL, \
+         error_status = NULL, error_retryable = NULL, superseded_by = ?3 WHERE id = ?1",
+        params![id, now.as_millis(), by],
+    )?;
+    Ok(())
+}
+
+/// What a new push finds at the end of its lane.
+#[derive(Default)]
+struct Tail {
+    /// The pushes whose place it takes, newest first.
+    absorbed: Vec<i64>,
+    /// Their comments, push by push, newest push first; none when nothing is absorbed.
+    comments: Option<Vec<Vec<Line>>>,
+    /// Whether it has to wait behind one that stays.
+    occupied: bool,
+}
+
+fn look_back(conn: &Connection, push: &Ready<'_>, lane: &str) -> Sql<Tail> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, state, begun, given_id FROM pushes \
+         WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 ORDER BY id DESC",
+    )?;
+    let mut rows = statement.query(params![lane, push.connector.0])?;
+    let mut tail = Tail::default();
+    let mut size = Size::of(push);
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let fresh = push.coalesce
+            && matches!(row.get_ref(1)?.as_str(), Ok("queued" | "waiting"))
+            && !row.get::<_, bool>(2)?
+            && row.get::<_, Option<String>>(3)?.as_deref() == push.given_id;
+        if !fresh {
+            tail.occupied = true;
+            break;
+        }
+        let comments = lines(conn, id)?;
+        if !size.admit(&comments) {
+            tail.occupied = true;
+            break;
+        }
+        tail.absorbed.push(id);
+        tail.comments.get_or_insert_default().push(comments);
+    }
+    Ok(tail)
+}
+
+fn lines(conn: &Connection, id: i64) -> Sql<Vec<Line>> {
+    all(
+        conn,
+        "SELECT comment_id, text, occurrence FROM comments WHERE push_id = ?1 ORDER BY ordinal",
+        [id],
+        |row| {
+            Ok(Line {
+                id: row.get(0)?,
+                text: row.get(1)?,
+                occurrence: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// How large a union grows: the limits of a push hold for it too.
+struct Size {
+    seen: HashSet<(String, u32)>,
+    comments: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn of(push: &Ready<'_>) -> Size {
+        let mut size = Size {
+            seen: HashSet::new(),
+            comments: 0,
+            bytes: push.bytes,
+        };
+        if push.coalesce {
+            size.admit(&push.comments);
+        }
+        size
+    }
+
+    /// Counts the comments of an older push in; false when the limits do not allow it.
+    fn admit(&mut self, comments: &[Line]) -> bool {
+        let added: Vec<&Line> = comments
+            .iter()
+            .filter(|c| c.id.is_empty() || !self.seen.contains(&(c.id.clone(), c.occurrence)))
+            .collect();
+        let bytes: usize = added.iter().map(|c| c.id.len() + c.text.len()).sum();
+        if self.comments + added.len() > limits::COMMENTS || self.bytes + bytes > limits::PUSH_BYTES {
+            return false;
+        }
+        self.comments += added.len();
+        self.bytes += bytes;
+        self.seen
+            .extend(added.iter().map(|c| (c.id.clone(), c.occurrence)));
+        true
+    }
+}
+
+/// The comments of all: each in its oldest place, with its newest text.
+fn union(older: Vec<Vec<Line>>, newest: Vec<Line>) -> Vec<Line> {
+    let mut result: Vec<Line> = Vec::new();
+    let mut places: HashMap<(String, u32), usize> = HashMap::new();
+    for line in older.into_iter().rev().chain([newest]).flatten() {
+        let identity = (line.id.clone(), line.occurrence);
+        match places.get(&identity).filter(|_| !line.id.is_empty()) {
+            Some(&place) => result[place].text = line.text,
+            None => {
+                places.insert(identity, result.len());
+                result.push(line);
+            }
+        }
+    }
+    number(result.into_iter().map(|line| (line.id, line.text)))
+}

@@ -1,0 +1,78 @@
+//! What ages: the history and the attempts log. What is counted.
+
+use rusqlite::{Connection, params};
+
+use super::connectors;
+use super::db::{all, count, int, one, run};
+use super::fault::Sql;
+use super::row::{named, time};
+use crate::model::{PushState, Timestamp};
+use crate::store::{Counts, Retention};
+
+/// How much one call removes: a writer that waits for it waits not long.
+const BATCH: u64 = 500;
+
+pub(super) const PRUNE_AGED: &str = "DELETE FROM pushes WHERE id IN (SELECT id FROM pushes \
+     WHERE finished_at IS NOT NULL AND finished_at < ?1 ORDER BY finished_at, id LIMIT ?2)";
+
+pub(super) const PRUNE_OLDEST: &str = "DELETE FROM pushes WHERE id IN (SELECT id FROM pushes \
+     WHERE finished_at IS NOT NULL ORDER BY finished_at, id LIMIT ?1)";
+
+/// The log is in the order of time, so its oldest lines stand first.
+pub(super) const PRUNE_ATTEMPTS: &str = "DELETE FROM attempts WHERE id IN (SELECT id FROM (\
+     SELECT id, at FROM attempts ORDER BY id LIMIT ?2) WHERE at < ?1)";
+
+pub(super) fn prune(conn: &Connection, retention: &Retention, now: Timestamp) -> Sql<bool> {
+    let age = i64::try_from(retention.history_age.as_millis()).unwrap_or(i64::MAX);
+    let before = now.as_millis().saturating_sub(age);
+    let aged = run(conn, PRUNE_AGED, params![before, int(BATCH)])? as u64;
+    let kept: i64 = conn
+        .prepare_cached(
+            "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('delivered', 'superseded', 'cancelled')",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let excess = count(kept).saturating_sub(retention.history_count);
+    let allowed = excess.min(BATCH - aged.min(BATCH));
+    let oldest = match allowed {
+        0 => 0,
+        allowed => run(conn, PRUNE_OLDEST, [int(allowed)])? as u64,
+    };
+    let lines = run(conn, PRUNE_ATTEMPTS, params![before, int(BATCH)])? as u64;
+    Ok(aged >= BATCH || excess > oldest || lines >= BATCH)
+}
+
+pub(super) const OLDEST: &str =
+    "SELECT id, created_at FROM pushes WHERE connector_id = ?1 AND state = ?2 ORDER BY id LIMIT 1";
+
+pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
+    connectors::list(conn)?
+        .into_iter()
+        .map(|connector| {
+            let mut counts = Counts {
+                connector: connector.id,
+                by_state: [0; 8],
+                oldest_at: None,
+            };
+            let rows = all(
+                conn,
+                "SELECT state, n FROM counters WHERE connector_id = ?1",
+                [connector.id.0],
+                |row| Ok((named(row, 0, PushState::from_name)?, row.get::<_, i64>(1)?)),
+            )?;
+            let mut oldest: Option<(i64, Timestamp)> = None;
+            for (state, n) in rows {
+                if let Some(place) = PushState::ALL.iter().position(|s| *s == state) {
+                    counts.by_state[place] = count(n);
+                }
+                if n > 0 && !state.is_final() {
+                    let first = one(conn, OLDEST, params![connector.id.0, state.as_str()], |row| {
+                        Ok((row.get(0)?, time(row, 1)?))
+                    })?;
+                    oldest = oldest.into_iter().chain(first).min_by_key(|(id, _)| *id);
+                }
+            }
+            counts.oldest_at = oldest.map(|(_, at)| at);
+            Ok(counts)
+        })
+        .collect()
+}

@@ -1,0 +1,312 @@
+//! Storing what an exchange or a decision changed, and handing the lane on.
+
+use rusqlite::{Connection, params};
+
+use super::connectors;
+use super::db::{int, one, run};
+use super::fault::Sql;
+use super::read::case_of_lane;
+use crate::error::{Error, ErrorKind};
+use crate::model::{Attempt, PushId, PushState, Timestamp};
+use crate::outbox::{ConnectorId, Intent, Progress};
+use crate::store::{LinkChange, Outcome};
+
+/// The exchanges that the attempts log keeps of one push.
+const ATTEMPTS_KEPT: i64 = 50;
+
+/// Where a push stands before something about it changes.
+pub(super) struct Place {
+    pub(super) connector: ConnectorId,
+    pub(super) lane: Option<String>,
+    pub(super) open: bool,
+    pub(super) state: String,
+}
+
+pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
+    let found = one(
+        conn,
+        "SELECT connector_id, lane, phase = 1, state FROM pushes WHERE id = ?1",
+        [id.get()],
+        |row| {
+            Ok(Place {
+                connector: ConnectorId(row.get(0)?),
+                lane: row.get(1)?,
+                open: row.get(2)?,
+                state: row.get(3)?,
+            })
+        },
+    )?;
+    found.ok_or_else(|| missing(id).into())
+}
+
+/// Stores an exchange; of a push that was cancelled or superseded meanwhile only the log and the connector's health.
+pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Timestamp) -> Sql<()> {
+    let place = place(conn, id)?;
+    if place.open {
+        return apply(conn, id, &place, outcome, now);
+    }
+    log(conn, id, outcome.attempt.as_ref())?;
+    set_health(conn, &place, outcome)
+}
+
+/// Stores an outcome whatever state the push is in.
+pub(super) fn apply(
+    conn: &Connection,
+    id: PushId,
+    place: &Place,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Sql<()> {
+    for (ordinal, state) in &outcome.comments {
+        run(
+            conn,
+            "UPDATE comments SET state = ?3 WHERE push_id = ?1 AND ordinal = ?2",
+            params![id.get(), ordinal, state.as_str()],
+        )?;
+    }
+    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane) {
+        if outcome.link != LinkChange::Keep || !outcome.marks.is_empty() {
+            remember(conn, id, place.connector, case_id, outcome, now)?;
+        }
+    }
+    let progress = &outcome.progress;
+    let ready = hand_on(conn, id, place, progress.state, now)?;
+    write_progress(conn, id, progress, progress.state, progress.begun, ready, now)?;
+    let intent = progress.intent.as_ref().filter(|_| !is_history(progress.state));
+    write_intent(conn, id, intent)?;
+    log(conn, id, outcome.attempt.as_ref())?;
+    set_health(conn, place, outcome)
+}
+
+fn set_health(conn: &Connection, place: &Place, outcome: &Outcome) -> Sql<()> {
+    match &outcome.health {
+        Some(health) => connectors::set_health(conn, place.connector, health),
+        None => Ok(()),
+    }
+}
+
+/// Changes the link and the comment marks of the push's case.
+fn remember(
+    conn: &Connection,
+    id: PushId,
+    connector: ConnectorId,
+    case_id: &str,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Sql<()> {
+    let target: Option<String> = one(
+        conn,
+        "SELECT coalesce((SELECT target FROM intents WHERE push_id = ?2), target) FROM connectors WHERE id = ?1",
+        [connector.0, id.get()],
+        |row| row.get(0),
+    )?;
+    let target = target.ok_or_else(|| Error::internal("a push has no connector"))?;
+    let progress = &outcome.progress;
+    match outcome.link {
+        LinkChange::Keep => {}
+        LinkChange::Clear => {
+            run(
+                conn,
+                "DELETE FROM links WHERE connector_id = ?1 AND target = ?2 AND case_id = ?3",
+                params![connector.0, target, case_id],
+            )?;
+            run(
+                conn,
+                "DELETE FROM comment_marks WHERE connector_id = ?1 AND target = ?2 AND case_id = ?3",
+                params![connector.0, target, case_id],
+            )?;
+        }
+        LinkChange::Set => {
+            if let Some(external_id) = &progress.external_id {
+                let delivered = match progress.state {
+                    PushState::Delivered => id.get(),
+                    _ => 0,
+                };
+                run(
+                    conn,
+                    "INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, \
+                     updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                     ON CONFLICT (connector_id, target, case_id) DO UPDATE SET external_id = ?4, title = ?5, \
+                     url = ?6, last_push = max(last_push, ?7), updated_at = ?8",
+                    params![
+                        connector.0,
+                        target,
+                        case_id,
+                        external_id,
+                        progress.external_title,
+                        progress.external_url,
+                        delivered,
+                        now.as_millis()
+                    ],
+                )?;
+            }
+        }
+    }
+    for ordinal in &outcome.marks {
+        run(
+            conn,
+            "INSERT OR IGNORE INTO comment_marks (connector_id, target, case_id, comment_id, occurrence) \
+             SELECT ?1, ?2, ?3, comment_id, occurrence FROM comments \
+             WHERE push_id = ?4 AND ordinal = ?5 AND comment_id <> ''",
+            params![connector.0, target, case_id, id.get(), ordinal],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) const LANE_HEAD: &str = "SELECT id, state, ready FROM pushes \
+     WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 AND id <> ?3 ORDER BY id LIMIT 1";
+
+pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes \
+     WHERE connector_id = ?2 AND state = 'sending' AND +lane = ?1 AND id <> ?3 LIMIT 1";
+
+/// Makes the right push of the lane ready, given the state that push `id` is about to get; says whether that is `id`.
+///
+/// Ready is the first open push of the lane, if it is queued or waiting and none of the lane is being sent. So at most
+/// the first one besides `id` can have to change.
+fn hand_on(conn: &Connection, id: PushId, place: &Place, state: PushState, now: Timestamp) -> Sql<bool> {
+    let willing = matches!(state, PushState::Queued | PushState::Waiting);
+    let Some(lane) = &place.lane else {
+        return Ok(willing);
+    };
+    let key = params![lane, place.connector.0, id.get()];
+    let head: Option<(i64, bool, bool)> = one(conn, LANE_HEAD, key, |row| {
+        let willing = matches!(row.get_ref(1)?.as_str(), Ok("queued" | "waiting"));
+        Ok((row.get(0)?, willing, row.get(2)?))
+    })?;
+    let Some((head, head_willing, head_ready)) = head else {
+        return Ok(willing);
+    };
+    let sending = state == PushState::Sending || one(conn, LANE_SENDING, key, |_| Ok(()))?.is_some();
+    let open = willing || matches!(state, PushState::Sending | PushState::Held);
+    let first = open && id.get() < head;
+    let head_ready_now = head_willing && !first && !sending;
+    if head_ready_now != head_ready {
+        run(
+            conn,
+            "UPDATE pushes SET ready = ?2, due_at = min(due_at, ?3 + wait_ms) WHERE id = ?1",
+            params![head, head_ready_now, now.as_millis()],
+        )?;
+    }
+    Ok(willing && first && !sending)
+}
+
+/// Writes everything of `progress` but its intent.
+pub(super) fn write_progress(
+    conn: &Connection,
+    id: PushId,
+    progress: &Progress,
+    state: PushState,
+    begun: bool,
+    ready: bool,
+    now: Timestamp,
+) -> Sql<()> {
+    let error = progress.error.as_ref();
+    let finished = is_history(state).then(|| now.as_millis());
+    run(
+        conn,
+        "UPDATE pushes SET state = ?2, step = ?3, due_at = ?4, wait_ms = ?5, begun = ?6, attempts = ?7, \
+         step_attempts = ?8, age_from = ?9, external_id = ?10, external_title = ?11, external_url = ?12, \
+         uncertain = ?13, resends = ?14, preconditions = ?15, error_code = ?16, error_kind = ?17, \
+         error_message = ?18, error_step = ?19, error_status = ?20, error_retryable = ?21, ready = ?22, \
+         finished_at = ?23, updated_at = CASE state WHEN ?2 THEN updated_at ELSE ?24 END WHERE id = ?1",
+        params![
+            id.get(),
+            state.as_str(),
+            progress.step.map(|s| s.as_str()),
+            progress.due_at.as_millis(),
+            int(progress.wait_ms),
+            begun,
+            progress.attempts,
+            progress.step_attempts,
+            progress.age_from.map(int),
+            progress.external_id,
+            progress.external_title,
+            progress.external_url,
+            progress.uncertain,
+            progress.resends,
+            progress.preconditions,
+            error.map(|e| &e.code),
+            error.map(|e| e.kind.as_str()),
+            error.map(|e| &e.message),
+            error.map(|e| e.step.as_str()),
+            error.map(|e| e.http_status),
+            error.map(|e| e.retryable),
+            ready,
+            finished,
+            now.as_millis()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Keeps the intent as it is about to stand; an unchanged one, with its body, is not written again.
+pub(super) fn write_intent(conn: &Connection, id: PushId, intent: Option<&Intent>) -> Sql<()> {
+    let Some(intent) = intent else {
+        run(conn, "DELETE FROM intents WHERE push_id = ?1", [id.get()])?;
+        return Ok(());
+    };
+    run(
+        conn,
+        "INSERT INTO intents (push_id, step, comment, target, idempotency_key, key_made_at, ended_at, body) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (push_id) DO UPDATE SET step = ?2, comment = ?3, \
+         target = ?4, idempotency_key = ?5, key_made_at = ?6, ended_at = ?7, body = ?8 \
+         WHERE (step, comment, target, idempotency_key, key_made_at, ended_at, body) \
+         IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            id.get(),
+            intent.step.as_str(),
+            intent.comment,
+            intent.target,
+            intent.idempotency_key,
+            intent.key_made_at.as_millis(),
+            intent.ended_at.map(Timestamp::as_millis),
+            intent.body
+        ],
+    )?;
+    Ok(())
+}
+
+fn log(conn: &Connection, id: PushId, attempt: Option<&Attempt>) -> Sql<()> {
+    let Some(attempt) = attempt else {
+        return Ok(());
+    };
+    run(
+        conn,
+        "INSERT INTO attempts (push_id, at, duration_ms, step, method, url, http_status, class, message) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            id.get(),
+            attempt.at.as_millis(),
+            int(attempt.duration_ms),
+            attempt.step.as_str(),
+            attempt.method,
+            attempt.url,
+            attempt.http_status,
+            attempt.class.map(|c| c.as_str()),
+            attempt.message
+        ],
+    )?;
+    run(
+        conn,
+        "DELETE FROM attempts WHERE push_id = ?1 AND id <= (\
+           SELECT id FROM attempts WHERE push_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        [id.get(), ATTEMPTS_KEPT],
+    )?;
+    Ok(())
+}
+
+/// Whether a push in this state belongs to the history, which is pruned.
+fn is_history(state: PushState) -> bool {
+    matches!(
+        state,
+        PushState::Delivered | PushState::Superseded | PushState::Cancelled
+    )
+}
+
+pub(super) fn missing(id: PushId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no push {id}; it was never accepted here, was discarded, or is past the history"),
+    )
+}
