@@ -109,7 +109,7 @@ impl CaseSystem {
     pub fn config_with_find(&self) -> Value {
         let mut config = self.config();
         config["findIncidentUrl"] = json!(format!("{}/issues?q={{{{{{case.id}}}}}}", self.url()));
-        config["findIncidentResponseKey"] = json!("issues.id");
+        config["findIncidentResponseKey"] = json!("issues[].id");
         config
     }
 
