@@ -111,12 +111,15 @@ fn state(status: &PushStatus) -> String {
     }
 }
 
+/// What a line has room for: `status` shows the rest.
 fn detail(status: &PushStatus) -> String {
-    match (&status.error, &status.external_url, status.superseded_by) {
-        (_, _, Some(by)) => format!("by push {by}"),
-        (Some(error), ..) => error.message.clone(),
-        (None, Some(url), _) => url.clone(),
-        _ => String::new(),
+    match (status.superseded_by, &status.error) {
+        (Some(by), _) => format!("by push {by}"),
+        (None, Some(error)) => error.message.clone(),
+        (None, None) => {
+            let title = status.external_title.as_ref().or(status.external_url.as_ref());
+            title.cloned().unwrap_or_default()
+        }
     }
 }
 
