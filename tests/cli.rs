@@ -20,7 +20,8 @@ impl Place {
     fn new() -> Place {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{number}", std::process::id()));
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{number}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Place(path)
     }
@@ -33,7 +34,11 @@ impl Place {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = casehook();
-        command.arg("--db").arg(self.0.join("cases.db")).args(args).current_dir(&self.0);
+        command
+            .arg("--db")
+            .arg(self.0.join("cases.db"))
+            .args(args)
+            .current_dir(&self.0);
         command
     }
 
@@ -51,7 +56,9 @@ impl Place {
     /// The same with `--json`: one value for each line.
     fn json(&self, args: &[&str]) -> Vec<Value> {
         let text = self.ok(&[&["--json"], args].concat());
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// A connector for a port of loopback on which nobody listens.
@@ -73,7 +80,10 @@ impl Drop for Place {
 
 fn casehook() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_casehook"));
-    command.env_remove("CASEHOOK_DB").env_remove("CASEHOOK_KEY").stdin(Stdio::null());
+    command
+        .env_remove("CASEHOOK_DB")
+        .env_remove("CASEHOOK_KEY")
+        .stdin(Stdio::null());
     command
 }
 
@@ -156,8 +166,27 @@ fn help_is_on_standard_output_and_names_every_verb() {
     let output = casehook_output(&["--help"]);
     assert_eq!(code(&output), 0);
     for verb in [
-        "demo", "configure", "connectors", "connector", "remove", "pause", "resume", "test", "preview", "push",
-        "status", "list", "wait", "drain", "run", "retry", "cancel", "adopt", "discard", "stats", "backup",
+        "demo",
+        "configure",
+        "connectors",
+        "connector",
+        "remove",
+        "pause",
+        "resume",
+        "test",
+        "preview",
+        "push",
+        "status",
+        "list",
+        "wait",
+        "drain",
+        "run",
+        "retry",
+        "cancel",
+        "adopt",
+        "discard",
+        "stats",
+        "backup",
     ] {
         assert!(out(&output).contains(&format!("\n  {verb} ")), "{verb}");
         let help = casehook_output(&[verb, "--help"]);
@@ -175,7 +204,16 @@ fn wrong_usage_ends_with_2_on_standard_error() {
         &["stats"],
         &["--db", "x.db", "status", "seven"],
         &["--db", "x.db", "push", "t"],
-        &["--db", "x.db", "push", "t", "--title", "T", "--field", "n=unquoted"],
+        &[
+            "--db",
+            "x.db",
+            "push",
+            "t",
+            "--title",
+            "T",
+            "--field",
+            "n=unquoted",
+        ],
         &["--db", "x.db", "configure", "t", "no-such-file.json"],
         &["--db", "x.db", "configure", "t", "-", "--secrets", "-"],
         &["--db", "x.db", "wait", "1", "--timeout", "later"],
@@ -217,7 +255,12 @@ fn a_database_that_is_not_there_is_not_created_by_reading() {
 fn bytes_that_are_no_text_are_refused_clearly() {
     use std::os::unix::ffi::OsStrExt;
     let place = Place::new();
-    let args = [OsStr::new("push"), OsStr::new("t"), OsStr::new("--title"), OsStr::from_bytes(b"\xff")];
+    let args = [
+        OsStr::new("push"),
+        OsStr::new("t"),
+        OsStr::new("--title"),
+        OsStr::from_bytes(b"\xff"),
+    ];
     let output = casehook_output(&args);
     assert_eq!(code(&output), 2);
     assert!(err(&output).contains("UTF-8"), "{}", err(&output));
@@ -225,7 +268,11 @@ fn bytes_that_are_no_text_are_refused_clearly() {
     place.file("case.json", b"{\n\"incident\": \"\xff\"}");
     let output = place.run(&["push", "t", "case.json"]);
     assert_eq!(code(&output), 2);
-    assert!(err(&output).contains("case.json is not UTF-8 text (line 2)"), "{}", err(&output));
+    assert!(
+        err(&output).contains("case.json is not UTF-8 text (line 2)"),
+        "{}",
+        err(&output)
+    );
 }
 
 #[test]
@@ -257,7 +304,10 @@ fn an_unknown_connector_is_answered_with_the_known_ones() {
         let output = place.run(args);
         assert_eq!(code(&output), 1, "{args:?}");
         let text = err(&output);
-        assert!(text.contains("no connector named \"gamma\"; there are: alpha, beta"), "{args:?}: {text}");
+        assert!(
+            text.contains("no connector named \"gamma\"; there are: alpha, beta"),
+            "{args:?}: {text}"
+        );
         assert!(text.contains("configure gamma FILE`"), "{text}");
     }
     let output = place.run(&["status", "77"]);
@@ -277,7 +327,12 @@ fn a_refused_connector_names_the_file_and_the_field() {
     let output = place.run(&["--json", "configure", "t", "c.json"]);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["error"]["code"], json!("config"));
-    assert!(document["error"]["field"].as_str().unwrap().contains("createIncidentJson"));
+    assert!(
+        document["error"]["field"]
+            .as_str()
+            .unwrap()
+            .contains("createIncidentJson")
+    );
 }
 
 #[test]
@@ -286,9 +341,15 @@ fn pushes_from_options_files_arrays_and_lines_are_stored() {
     place.configure("t");
     let one = json!({"incident": {"title": "T", "id": "7"}});
     place.file("one.json", one.to_string());
-    place.file("many.json", json!([one, {"incident": {"title": "U"}}]).to_string());
+    place.file(
+        "many.json",
+        json!([one, {"incident": {"title": "U"}}]).to_string(),
+    );
     let ids = |values: Vec<Value>| values.iter().map(|value| value["id"].as_i64().unwrap()).count();
-    assert_eq!(ids(place.json(&["push", "t", "--title", "T", "--tag", "a", "--comment", "c=x"])), 1);
+    assert_eq!(
+        ids(place.json(&["push", "t", "--title", "T", "--tag", "a", "--comment", "c=x"])),
+        1
+    );
     assert_eq!(ids(place.json(&["push", "t", "one.json"])), 1);
     assert_eq!(ids(place.json(&["push", "t", "many.json"])), 2);
     let lines = format!("{one}\n{{\"incident\": {{\"title\": \"V\"}}}}\n");
@@ -298,17 +359,29 @@ fn pushes_from_options_files_arrays_and_lines_are_stored() {
     let listed = place.json(&["list", "--state", "queued"]);
     // Of the three pushes of case 7 the last took the place of the others.
     assert_eq!(listed.len(), 4);
-    assert_eq!(place.json(&["list", "--case-id", "7", "--state", "superseded"]).len(), 2);
+    assert_eq!(
+        place
+            .json(&["list", "--case-id", "7", "--state", "superseded"])
+            .len(),
+        2
+    );
 }
 
 #[test]
 fn of_many_pushes_all_or_none_are_stored() {
     let place = Place::new();
     place.configure("t");
-    place.file("many.json", "[{\"incident\": {\"title\": \"T\"}}, {\"incident\": {}}]");
+    place.file(
+        "many.json",
+        "[{\"incident\": {\"title\": \"T\"}}, {\"incident\": {}}]",
+    );
     let output = place.run(&["push", "t", "many.json"]);
     assert_eq!(code(&output), 1);
-    assert!(err(&output).contains("many.json, case 2 of 2"), "{}", err(&output));
+    assert!(
+        err(&output).contains("many.json, case 2 of 2"),
+        "{}",
+        err(&output)
+    );
     assert!(place.json(&["list"]).is_empty());
 }
 
@@ -322,7 +395,9 @@ fn what_a_case_holds_reaches_the_terminal_escaped_and_within_80_columns() {
         let text = place.ok(args);
         assert!(!text.contains('\u{1b}'), "{args:?}");
         assert!(
-            text.lines().filter(|line| !line.contains("yyy")).all(|line| line.chars().count() <= 80),
+            text.lines()
+                .filter(|line| !line.contains("yyy"))
+                .all(|line| line.chars().count() <= 80),
             "{args:?}: {text}"
         );
     }
@@ -334,9 +409,19 @@ fn what_a_case_holds_reaches_the_terminal_escaped_and_within_80_columns() {
 fn preview_shows_each_request_and_sends_nothing() {
     let place = Place::new();
     place.configure("t");
-    let text = place.ok(&["preview", "t", "--title", "Disk full", "--comment", "c1=first look"]);
+    let text = place.ok(&[
+        "preview",
+        "t",
+        "--title",
+        "Disk full",
+        "--comment",
+        "c1=first look",
+    ]);
     assert!(text.contains("POST http://127.0.0.1:9/issues\n"), "{text}");
-    assert!(text.contains("\"title\": \"Disk full\"") && text.contains("\"comment\": \"first look\""), "{text}");
+    assert!(
+        text.contains("\"title\": \"Disk full\"") && text.contains("\"comment\": \"first look\""),
+        "{text}"
+    );
     let requests = &place.json(&["preview", "t", "--title", "Disk full"])[0];
     assert_eq!(requests[0]["step"], json!("create"));
 }
@@ -349,7 +434,11 @@ fn a_push_is_delivered_by_wait_and_by_drain() {
     let text = place.ok(&["wait", "1"]);
     assert!(text.contains("delivered") && text.contains("c1 sent"), "{text}");
     place.ok(&["push", "t", "--title", "U"]);
-    assert!(place.ok(&["drain"]).starts_with("1 push delivered; nothing is left to deliver."));
+    assert!(
+        place
+            .ok(&["drain"])
+            .starts_with("1 push delivered; nothing is left to deliver.")
+    );
     let status = &place.json(&["status", "2"])[0];
     assert_eq!(status["state"], json!("delivered"));
     assert!(status["attemptsLog"].as_array().unwrap().len() >= 2);
@@ -363,7 +452,10 @@ fn a_refused_push_ends_with_1_and_can_be_retried_or_discarded() {
     assert_eq!(code(&place.run(&["drain"])), 1);
     assert_eq!(code(&place.run(&["wait", "1"])), 1);
     assert_eq!(place.json(&["list", "--state", "failed"]).len(), 1);
-    assert_eq!(place.ok(&["retry", "--failed"]), "1 failed push will be tried again.\n");
+    assert_eq!(
+        place.ok(&["retry", "--failed"]),
+        "1 failed push will be tried again.\n"
+    );
     assert_eq!(code(&place.run(&["discard", "1"])), 1);
     assert_eq!(code(&place.run(&["drain", "--timeout", "20s"])), 1);
     place.ok(&["discard", "1"]);
@@ -381,10 +473,17 @@ fn a_wait_that_takes_too_long_says_where_the_push_stands() {
     let output = place.run(&["wait", "1", "--timeout", "300ms"]);
     assert_eq!(code(&output), 1);
     let text = err(&output);
-    assert!(text.contains("waited 300 ms; push 1 is") && text.contains("status 1`"), "{text}");
+    assert!(
+        text.contains("waited 300 ms; push 1 is") && text.contains("status 1`"),
+        "{text}"
+    );
     let output = place.run(&["drain", "--timeout", "300ms"]);
     assert_eq!(code(&output), 1);
-    assert!(out(&output).contains("time is up and 1 push is left"), "{}", out(&output));
+    assert!(
+        out(&output).contains("time is up and 1 push is left"),
+        "{}",
+        out(&output)
+    );
 }
 
 #[test]
@@ -409,7 +508,12 @@ fn a_backup_is_a_database() {
     place.ok(&["push", "t", "--title", "T"]);
     place.ok(&["backup", "copy.db"]);
     let copy = place.0.join("copy.db");
-    let output = casehook_output(&[OsStr::new("--db"), copy.as_os_str(), OsStr::new("status"), OsStr::new("1")]);
+    let output = casehook_output(&[
+        OsStr::new("--db"),
+        copy.as_os_str(),
+        OsStr::new("status"),
+        OsStr::new("1"),
+    ]);
     assert_eq!(code(&output), 0, "{}", err(&output));
 }
 
@@ -429,7 +533,13 @@ fn run_delivers_until_it_is_told_to_stop() {
         assert!(begin.elapsed() < Duration::from_secs(20), "not delivered");
     }
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
@@ -440,7 +550,10 @@ fn the_demo_needs_nothing_and_delivers_everything() {
     let text = out(&output);
     assert_eq!(code(&output), 0, "{text}{}", err(&output));
     assert!(begin.elapsed() < Duration::from_secs(15));
-    assert!(text.contains("Three cases, three incidents, every comment once"), "{text}");
+    assert!(
+        text.contains("Three cases, three incidents, every comment once"),
+        "{text}"
+    );
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let output = casehook_output(&["demo", "--json"]);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -80,7 +80,8 @@ pub(super) enum Verb {
     #[command(after_help = "Examples:
   casehook --db cases.db configure tracker connector.json
   casehook --db cases.db configure tracker connector.json --secrets secrets.json
-  some-vault read tracker | casehook --db cases.db configure tracker c.json --secrets -
+  some-vault read tracker |
+      casehook --db cases.db configure tracker connector.json --secrets -
 
 FILE is a connector document: {\"config\": {...}, \"secrets\": {...}}, the answer of
 Kibana's connector API, one line of a Kibana export, or the config object alone.

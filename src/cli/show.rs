@@ -111,12 +111,15 @@ fn state(status: &PushStatus) -> String {
     }
 }
 
+/// What a line has room for: `status` shows the rest.
 fn detail(status: &PushStatus) -> String {
-    match (&status.error, &status.external_url, status.superseded_by) {
-        (_, _, Some(by)) => format!("by push {by}"),
-        (Some(error), ..) => error.message.clone(),
-        (None, Some(url), _) => url.clone(),
-        _ => String::new(),
+    match (status.superseded_by, &status.error) {
+        (Some(by), _) => format!("by push {by}"),
+        (None, Some(error)) => error.message.clone(),
+        (None, None) => {
+            let title = status.external_title.as_ref().or(status.external_url.as_ref());
+            title.cloned().unwrap_or_default()
+        }
     }
 }
 
@@ -164,8 +167,99 @@ fn path(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::super::args::Cli;
+    use super::super::out::{COLUMNS, Out};
+    use super::super::{Session, StopFlag};
     use super::*;
-    use crate::{FailureClass, Step, Timestamp};
+    use crate::{CommentState, CommentStatus, FailureClass, PushError, Step, Timestamp};
+
+    fn status(state: PushState) -> PushStatus {
+        PushStatus {
+            id: PushId::from(12),
+            connector: "tracker".to_owned(),
+            case_id: Some("host-7/disk".to_owned()),
+            state,
+            attempts: 3,
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(1),
+            next_attempt_at: None,
+            external_id: None,
+            external_title: None,
+            external_url: None,
+            uncertain: false,
+            superseded_by: None,
+            error: None,
+            comments: vec![CommentStatus {
+                comment_id: "c\u{1b}1".to_owned(),
+                state: CommentState::Pending,
+            }],
+        }
+    }
+
+    fn shown(status: &PushStatus) -> String {
+        let cli = Cli::try_parse_from(["casehook", "--db", "my cases.db", "status", "12"]).unwrap();
+        let stop = StopFlag::new();
+        let session = Session {
+            global: &cli.global,
+            out: Out::new(false),
+            stop: &stop,
+        };
+        let text = push(&session, status);
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        text
+    }
+
+    #[test]
+    fn a_held_push_says_what_to_do_with_commands_that_run() {
+        let mut held = status(PushState::Held);
+        held.error = Some(PushError {
+            code: "responseTimeout".to_owned(),
+            kind: FailureClass::Uncertain,
+            message: "no answer within 60 s; ".repeat(6),
+            step: Step::Create,
+            http_status: None,
+            retryable: false,
+        });
+        let text = shown(&held);
+        assert!(text.contains("  state      held\n") && text.contains("  problem    create step: no answer"));
+        let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for command in ["adopt 12 EXTERNAL-ID", "retry 12", "cancel 12"] {
+            assert!(
+                joined.contains(&format!("`casehook --db 'my cases.db' {command}`")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_delivered_push_shows_its_incident_and_needs_nothing() {
+        let mut delivered = status(PushState::Delivered);
+        delivered.external_id = Some("7".to_owned());
+        delivered.external_title = Some("Disk\nfull".to_owned());
+        delivered.external_url = Some("http://h/7".to_owned());
+        let text = shown(&delivered);
+        assert!(
+            text.contains("  incident   7 Disk\\nfull\n  link       http://h/7\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("what to do") && !text.contains("problem"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_superseded_push_points_to_its_successor() {
+        let mut old = status(PushState::Superseded);
+        old.superseded_by = Some(PushId::from(15));
+        assert!(shown(&old).contains("superseded by push 15"));
+        assert!(sentence(&old).starts_with("push 12 is superseded by push 15"));
+        let lines = table(&[old]).lines(0);
+        assert_eq!(lines.lines().count(), 2);
+    }
 
     #[test]
     fn attempts_are_one_line_each() {

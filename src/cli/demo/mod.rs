@@ -14,7 +14,7 @@ use self::case_system::CaseSystem;
 use super::Session;
 use super::connectors::{now, trouble};
 use super::failure::{self, Failure};
-use super::out::{Table, count, field, wrap};
+use super::out::{Table, count, escape, wrap};
 use super::show;
 use crate::{Agent, Case, Connector, ErrorKind, Filter, Options, PushId, PushState, PushStatus};
 
@@ -69,14 +69,20 @@ impl Demo {
             "This demo plays an outage on your machine. Nothing leaves it.\n",
         );
         step(session, 1, "A connector says how to talk to a case system.");
-        for name in ["createIncident", "updateIncident", "createComment"] {
+        for (what, name) in [
+            ("open", "createIncident"),
+            ("change", "updateIncident"),
+            ("comment", "createComment"),
+        ] {
             let value = |key: &str| {
                 document["config"][format!("{name}{key}")]
                     .as_str()
                     .unwrap_or_default()
             };
-            let line = format!("{:5} {}", value("Method").to_uppercase(), value("Url"));
-            session.out.text(&format!("   {line}"));
+            let method = value("Method").to_uppercase();
+            session
+                .out
+                .text(&format!("   {what:<7} {method:<4} {}", value("Url")));
         }
         for warning in warnings {
             say(
@@ -140,7 +146,7 @@ impl Demo {
             Ok(failed.or(offline))
         })?;
         step(session, 3, "They wait. casehook keeps trying, and says why:");
-        session.out.text(&field("reason", &reason));
+        say(session, &format!("Reason: {}", escape(&reason)));
         self.list(session)?;
         if self
             .agent
@@ -255,16 +261,16 @@ impl Demo {
         pushes.reverse();
         let mut table = Table::new(&["PUSH", "STATE", "CASE", "INCIDENT", "LINK"]);
         for status in pushes {
-            let state = match status.superseded_by {
-                Some(by) => format!("superseded by {by}"),
-                None => status.state.to_string(),
+            let link = match status.superseded_by {
+                Some(by) => format!("see push {by}"),
+                None => status.external_url.unwrap_or_default(),
             };
             table.row(vec![
                 status.id.to_string(),
-                state,
+                status.state.to_string(),
                 status.case_id.unwrap_or_default(),
                 status.external_id.unwrap_or_default(),
-                status.external_url.unwrap_or_default(),
+                link,
             ]);
         }
         session.out.text(&table.lines(3));
