@@ -34,8 +34,10 @@ pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>,
         return (raw, too_large);
     }
     let encodings = encodings.to_ascii_lowercase();
-    let mut applied =
-        encodings.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "identity");
+    let mut applied = encodings
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && *name != "identity");
     match (applied.next(), applied.next()) {
         _ if raw.is_empty() => (raw, None),
         (None, _) => (raw, None),
@@ -44,7 +46,10 @@ pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>,
             if cut(&mut plain, limit) {
                 return (plain, too_large);
             }
-            (plain, broken.map(|error| BodyFault::Broken(format!("the gzip body does not decode: {error}"))))
+            (
+                plain,
+                broken.map(|error| BodyFault::Broken(format!("the gzip body does not decode: {error}"))),
+            )
         }
         _ => (raw, Some(BodyFault::Encoding(encodings))),
     }
@@ -96,7 +101,11 @@ pub(super) mod tests {
         }
         for name in ["br", "zstd2", "gzip, gzip", "deflate"] {
             let fault = BodyFault::Encoding(name.to_owned());
-            assert_eq!(decode(plain.clone(), name, 100), (plain.clone(), Some(fault)), "{name}");
+            assert_eq!(
+                decode(plain.clone(), name, 100),
+                (plain.clone(), Some(fault)),
+                "{name}"
+            );
             assert_eq!(decode(Vec::new(), name, 100), (Vec::new(), None), "{name}");
         }
     }
@@ -120,7 +129,10 @@ pub(super) mod tests {
     fn members_and_what_follows_them() {
         let two = [gzip(b"ab"), gzip(b"cd")].concat();
         assert_eq!(decode(two.clone(), "gzip", 100), (b"abcd".to_vec(), None));
-        assert_eq!(decode([two, b"rest".to_vec()].concat(), "gzip", 100), (b"abcd".to_vec(), None));
+        assert_eq!(
+            decode([two, b"rest".to_vec()].concat(), "gzip", 100),
+            (b"abcd".to_vec(), None)
+        );
     }
 
     #[test]

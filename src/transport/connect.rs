@@ -80,18 +80,32 @@ fn failure(host: &str, address: SocketAddr, error: &io::Error) -> Failure {
             "connectionRefused",
             format!("{host} ({address}) refused the connection: is the server running, is the port right?"),
         ),
-        _ => not_connected("unreachable", format!("{host} ({address}) cannot be reached: {error}")),
+        _ => not_connected(
+            "unreachable",
+            format!("{host} ({address}) cannot be reached: {error}"),
+        ),
     }
 }
 
 fn timed_out(host: &str) -> Failure {
-    not_connected("connectTimeout", format!("no connection to {host} within the connect time-out"))
+    not_connected(
+        "connectTimeout",
+        format!("no connection to {host} within the connect time-out"),
+    )
 }
 
 pub(super) fn closed() -> Failure {
-    not_connected("closed", "casehook was closed before the request was sent".to_owned())
+    not_connected(
+        "closed",
+        "casehook was closed before the request was sent".to_owned(),
+    )
 }
 
 pub(super) fn not_connected(code: &'static str, message: String) -> Failure {
-    Failure { kind: FailureKind::NotConnected, code, message, status: None }
+    Failure {
+        kind: FailureKind::NotConnected,
+        code,
+        message,
+        status: None,
+    }
 }

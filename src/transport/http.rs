@@ -11,7 +11,9 @@ use super::connect::{Dialer, closed};
 use super::live::Live;
 use super::phase::{self, Cause, Exchange};
 use super::resolve::{Names, PolicyResolver};
-use super::{Answer, BodyFault, Failure, FailureKind, HeaderField, Method, Request, Transport, body, redirect};
+use super::{
+    Answer, BodyFault, Failure, FailureKind, HeaderField, Method, Request, Transport, body, redirect,
+};
 use crate::connector::NetworkPolicy;
 
 /// How many network policies keep their connections; the one used longest ago goes first.
@@ -26,7 +28,14 @@ const MAX_HEAD: usize = 64 * 1024;
 
 /// Headers that say how a message is framed or who is asked, and follow from the request itself.
 const OWN_HEADERS: [&str; 8] = [
-    "accept-encoding", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade",
+    "accept-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// What stands for `authorization` until the head is written: ureq refuses one with bytes above 0x7f.
@@ -70,7 +79,8 @@ impl HttpTransport {
         let mut same_origin = true;
         let mut response_left = request.network.limits.response;
         let mut led_here = None;
-        for hop in 0.. {
+        let mut hops = 0;
+        loop {
             permit(&request.network, &url).map_err(|failure| on_hop(failure, led_here))?;
             let began = Instant::now();
             let answer = self
@@ -86,7 +96,8 @@ impl HttpTransport {
             let Some(target) = redirect::next(request.method, &url, &answer)? else {
                 return Ok(answer);
             };
-            if hop == redirect::MAX_HOPS {
+            hops += 1;
+            if hops > redirect::MAX_HOPS {
                 return Err(redirect::too_many(answer.status, &target));
             }
             response_left = response_left.saturating_sub(began.elapsed());
@@ -94,11 +105,16 @@ impl HttpTransport {
             led_here = Some(answer.status);
             url = target;
         }
-        Err(internal("the redirects have no end".to_owned()))
     }
 
     /// One request and its answer.
-    fn exchange(&self, request: &Request, url: &Url, all: bool, response: Duration) -> Result<Answer, Failure> {
+    fn exchange(
+        &self,
+        request: &Request,
+        url: &Url,
+        all: bool,
+        response: Duration,
+    ) -> Result<Answer, Failure> {
         let limits = &request.network.limits;
         let agent = self.agent(&request.network)?;
         let mut exchange = Exchange::new(limits.connect, response);
@@ -133,16 +149,27 @@ impl HttpTransport {
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), latin1(value.as_bytes())))
             .collect();
-        let encodings: Vec<&str> =
-            headers.iter().filter(|(name, _)| name == "content-encoding").map(|(_, v)| v.as_str()).collect();
+        let encodings: Vec<&str> = headers
+            .iter()
+            .filter(|(name, _)| name == "content-encoding")
+            .map(|(_, v)| v.as_str())
+            .collect();
         let (body, body_fault) = match cut {
             None => body::decode(raw, &encodings.join(","), limit),
             Some(error) if !is_protocol(&error) && (200..300).contains(&status) => {
                 return Err(self.lost(&error, exchange));
             }
-            Some(error) => (raw, Some(BodyFault::Broken(format!("the body was cut short: {error}")))),
+            Some(error) => (
+                raw,
+                Some(BodyFault::Broken(format!("the body was cut short: {error}"))),
+            ),
         };
-        Ok(Answer { status, headers, body, body_fault })
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            body_fault,
+        })
     }
 
     /// Why there is no answer; or an answer after all, when it began well enough to know its status.
@@ -157,11 +184,16 @@ impl HttpTransport {
                         status,
                         headers: Vec::new(),
                         body: Vec::new(),
-                        body_fault: Some(BodyFault::Broken(format!("the answer's head cannot be read: {error}"))),
+                        body_fault: Some(BodyFault::Broken(format!(
+                            "the answer's head cannot be read: {error}"
+                        ))),
                     }),
                     None => {
                         let message = format!("what the server answered is not HTTP/1.1: {error}");
-                        Err(Failure { message, ..self.lost(error, &exchange) })
+                        Err(Failure {
+                            message,
+                            ..self.lost(error, &exchange)
+                        })
                     }
                 }
             }
@@ -176,13 +208,25 @@ impl HttpTransport {
         let kind = exchange.loss();
         let (code, message) = match exchange.cause {
             _ if self.live.is_closed() && kind != FailureKind::Lost => return closed(),
-            _ if self.live.is_closed() => ("closed", "casehook was closed while it waited for the answer".to_owned()),
-            Some(Cause::TimedOut) => {
-                ("responseTimeout", "the answer did not arrive in full within the response time-out".to_owned())
-            }
-            _ => ("connectionLost", format!("the connection was lost before the answer was complete: {error}")),
+            _ if self.live.is_closed() => (
+                "closed",
+                "casehook was closed while it waited for the answer".to_owned(),
+            ),
+            Some(Cause::TimedOut) => (
+                "responseTimeout",
+                "the answer did not arrive in full within the response time-out".to_owned(),
+            ),
+            _ => (
+                "connectionLost",
+                format!("the connection was lost before the answer was complete: {error}"),
+            ),
         };
-        Failure { kind, code, message, status: None }
+        Failure {
+            kind,
+            code,
+            message,
+            status: None,
+        }
     }
 
     fn agent(&self, policy: &NetworkPolicy) -> Result<ureq::Agent, Failure> {
@@ -197,7 +241,11 @@ impl HttpTransport {
             return Ok(agent.clone());
         }
         if agents.by_policy.len() >= MAX_AGENTS {
-            let oldest = agents.by_policy.iter().min_by_key(|(_, (used, _))| *used).map(|(policy, _)| policy.clone());
+            let oldest = agents
+                .by_policy
+                .iter()
+                .min_by_key(|(_, (used, _))| *used)
+                .map(|(policy, _)| policy.clone());
             oldest.and_then(|policy| agents.by_policy.remove(&policy));
         }
         let agent = self.new_agent(policy);
@@ -219,7 +267,10 @@ impl HttpTransport {
             .max_idle_connections_per_host(self.workers)
             .max_idle_age(IDLE)
             .build();
-        let dialer = Dialer { live: Arc::clone(&self.live), tls: self.tls.clone() };
+        let dialer = Dialer {
+            live: Arc::clone(&self.live),
+            tls: self.tls.clone(),
+        };
         let resolver = PolicyResolver {
             names: Arc::clone(&self.names),
             live: Arc::clone(&self.live),
@@ -256,12 +307,25 @@ impl Transport for HttpTransport {
 
 /// What every hop's URL is asked before anything else.
 fn permit(policy: &NetworkPolicy, url: &Url) -> Result<(), Failure> {
-    let refused = |code, message| Err(Failure { kind: FailureKind::Refused, code, message, status: None });
+    let refused = |code, message| {
+        Err(Failure {
+            kind: FailureKind::Refused,
+            code,
+            message,
+            status: None,
+        })
+    };
     if !matches!(url.scheme(), "http" | "https") {
-        return refused("request", format!("{} is neither http nor https", redirect::named(url)));
+        return refused(
+            "request",
+            format!("{} is neither http nor https", redirect::named(url)),
+        );
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refused("request", "the URL carries a user name or password; use secrets instead".to_owned());
+        return refused(
+            "request",
+            "the URL carries a user name or password; use secrets instead".to_owned(),
+        );
     }
     if !allows(policy, url) {
         let host = url.host_str().unwrap_or_default();
@@ -277,7 +341,11 @@ fn allows(_policy: &NetworkPolicy, _url: &Url) -> bool {
 /// What casehook itself refuses at a redirect's target is a redirect that must not be followed.
 fn on_hop(failure: Failure, led_here: Option<u16>) -> Failure {
     match (led_here, failure.kind) {
-        (Some(_), FailureKind::Refused) => Failure { kind: FailureKind::Redirect, status: led_here, ..failure },
+        (Some(_), FailureKind::Refused) => Failure {
+            kind: FailureKind::Redirect,
+            status: led_here,
+            ..failure
+        },
         _ => failure,
     }
 }
@@ -320,7 +388,8 @@ fn head(
     let host = &url[Position::BeforeHost..Position::AfterPort];
     let host = HeaderValue::from_str(host).map_err(|_| bad_header("Host"))?;
     head.headers_mut().insert("host", host);
-    head.headers_mut().insert("accept-encoding", HeaderValue::from_static("gzip"));
+    head.headers_mut()
+        .insert("accept-encoding", HeaderValue::from_static("gzip"));
     // Room for method, version, separators, the stand-in's name and the end of the head.
     exchange.longest_line = longest + 64;
     Ok(head)
@@ -331,19 +400,25 @@ fn is_own(name: &str) -> bool {
 }
 
 fn bad_header(name: &str) -> Failure {
-    unsendable(format!("the header {} cannot be sent as given", name.escape_debug()))
+    unsendable(format!(
+        "the header {} cannot be sent as given",
+        name.escape_debug()
+    ))
 }
 
 fn unsendable(message: String) -> Failure {
-    Failure { kind: FailureKind::Refused, code: "request", message, status: None }
-}
-
-fn internal(message: String) -> Failure {
-    Failure { kind: FailureKind::Lost, code: "connectionLost", message, status: None }
+    Failure {
+        kind: FailureKind::Refused,
+        code: "request",
+        message,
+        status: None,
+    }
 }
 
 fn is_protocol(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<ureq::Error>());
     matches!(inner, Some(ureq::Error::Protocol(_)))
 }
 

@@ -146,5 +146,68 @@ pub(super) fn saw(bytes: &[u8]) {
 
 fn after(start: Instant, time: Duration) -> Instant {
     // A year stands for times so long that the clock cannot hold them.
-    start.checked_add(time).unwrap_or_else(|| start + Duration::from_secs(365 * 24 * 60 * 60))
+    start
+        .checked_add(time)
+        .unwrap_or_else(|| start + Duration::from_secs(365 * 24 * 60 * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange() -> Exchange {
+        Exchange::new(Duration::from_secs(5), Duration::from_secs(50))
+    }
+
+    #[test]
+    fn only_bytes_of_the_request_make_it_uncertain() {
+        let (kinds, exchange) = run(exchange(), || {
+            wrote(100);
+            let handshake = with(|exchange| vec![exchange.loss()]);
+            request_begins();
+            let begun = with(|exchange| vec![exchange.loss()]);
+            wrote(1);
+            [handshake, begun, with(|exchange| vec![exchange.loss()])].concat()
+        });
+        assert_eq!(
+            kinds,
+            [
+                FailureKind::NotWritten,
+                FailureKind::NotWritten,
+                FailureKind::Lost
+            ]
+        );
+        assert_eq!(exchange.written, 1);
+        assert_eq!(deadline(), None);
+    }
+
+    #[test]
+    fn the_response_time_begins_with_the_request() {
+        let ((before, after), exchange) = run(exchange(), || {
+            let before = deadline();
+            request_begins();
+            (before, deadline())
+        });
+        assert_eq!(before, Some(exchange.connect_deadline));
+        let began = exchange.request_began.unwrap();
+        assert_eq!(after, Some(began + Duration::from_secs(50)));
+        let endless = Exchange::new(Duration::MAX, Duration::MAX);
+        assert!(endless.deadline() > Instant::now());
+    }
+
+    #[test]
+    fn the_status_of_a_first_line() {
+        for (head, status) in [
+            ("HTTP/1.1 201 Created", Some(201)),
+            ("HTTP/1.0 503", Some(503)),
+            ("HTTP/1.1 100 Continue", None),
+            ("HTTP/1.1 99", None),
+            ("HTTP/1.1 +20 x", None),
+            ("SSH-2.0-Open", None),
+            ("", None),
+        ] {
+            let ((), exchange) = run(exchange(), || head.as_bytes().chunks(3).for_each(saw));
+            assert_eq!(exchange.status(), status, "{head}");
+        }
+    }
 }

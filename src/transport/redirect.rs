@@ -17,7 +17,11 @@ pub(super) fn next(method: Method, url: &Url, answer: &Answer) -> Result<Option<
         307 | 308 => true,
         _ => return Ok(None),
     };
-    let Some(location) = answer.header("location").map(str::trim).filter(|text| !text.is_empty()) else {
+    let Some(location) = answer
+        .header("location")
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+    else {
         return Ok(None);
     };
     let refused = |why: String| Err(refusal(answer.status, why));
@@ -47,11 +51,19 @@ pub(super) fn next(method: Method, url: &Url, answer: &Answer) -> Result<Option<
 /// The failure of an exchange whose redirects go on and on.
 pub(super) fn too_many(status: u16, target: &Url) -> Failure {
     let named = named(target);
-    refusal(status, format!("more than {MAX_HOPS} redirects, the last one to {named}"))
+    refusal(
+        status,
+        format!("more than {MAX_HOPS} redirects, the last one to {named}"),
+    )
 }
 
 fn refusal(status: u16, message: String) -> Failure {
-    Failure { kind: FailureKind::Redirect, code: "redirect", message, status: Some(status) }
+    Failure {
+        kind: FailureKind::Redirect,
+        code: "redirect",
+        message,
+        status: Some(status),
+    }
 }
 
 /// A URL as messages show it: without user, password, query and fragment.
@@ -67,17 +79,35 @@ pub(super) fn named(url: &Url) -> String {
 
 /// A Location with raw UTF-8 in it arrives as latin-1; what is UTF-8 is read as such, as browsers do.
 fn decode(location: &str) -> String {
-    let bytes: Option<Vec<u8>> = location.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| location.to_owned())
+    let bytes: Option<Vec<u8>> = location
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).ok())
+        .collect();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| location.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn step(method: Method, from: &str, status: u16, location: Option<&str>) -> Result<Option<String>, String> {
-        let headers = location.map(|value| ("location".to_owned(), value.to_owned())).into_iter().collect();
-        let answer = Answer { status, headers, body: Vec::new(), body_fault: None };
+    fn step(
+        method: Method,
+        from: &str,
+        status: u16,
+        location: Option<&str>,
+    ) -> Result<Option<String>, String> {
+        let headers = location
+            .map(|value| ("location".to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        let answer = Answer {
+            status,
+            headers,
+            body: Vec::new(),
+            body_fault: None,
+        };
         next(method, &from.parse().unwrap(), &answer)
             .map(|url| url.map(String::from))
             .map_err(|failure| {
@@ -101,18 +131,32 @@ mod tests {
             (Method::Patch, 307, "http://2130706433/n", "http://127.0.0.1/n"),
             (Method::Get, 302, "/\u{c3}\u{a9}", "http://h:1/%C3%A9"),
         ] {
-            assert_eq!(step(method, from, status, Some(location)), Ok(Some(to.to_owned())), "{status} {location}");
+            assert_eq!(
+                step(method, from, status, Some(location)),
+                Ok(Some(to.to_owned())),
+                "{status} {location}"
+            );
         }
     }
 
     #[test]
     fn answers_that_stand() {
         for (status, location) in [
-            (200, Some("/n")), (201, Some("/n")), (300, Some("/n")), (304, Some("/n")), (302, None), (301, Some("")),
-            (307, Some("  ")), (404, Some("/n")),
+            (200, Some("/n")),
+            (201, Some("/n")),
+            (300, Some("/n")),
+            (304, Some("/n")),
+            (302, None),
+            (301, Some("")),
+            (307, Some("  ")),
+            (404, Some("/n")),
         ] {
             for method in [Method::Get, Method::Post] {
-                assert_eq!(step(method, "http://h/", status, location), Ok(None), "{status} {location:?}");
+                assert_eq!(
+                    step(method, "http://h/", status, location),
+                    Ok(None),
+                    "{status} {location:?}"
+                );
             }
         }
     }
@@ -120,12 +164,36 @@ mod tests {
     #[test]
     fn refused() {
         for (method, from, status, location, says) in [
-            (Method::Post, "http://h/", 301, "/n?token=t", "redirect to http://h/n would turn the POST"),
+            (
+                Method::Post,
+                "http://h/",
+                301,
+                "/n?token=t",
+                "redirect to http://h/n would turn the POST",
+            ),
             (Method::Put, "http://h/", 302, "/n", "the PUT into a GET"),
             (Method::Patch, "http://h/", 303, "/n", "the PATCH into a GET"),
-            (Method::Get, "http://h/", 302, "ftp://h/n", "leaves http and https"),
-            (Method::Get, "http://h/", 302, "javascript:alert(1)", "a javascript URL leaves"),
-            (Method::Post, "http://h/", 307, "http://evil:pw@h/x", "http://h/x carries a user"),
+            (
+                Method::Get,
+                "http://h/",
+                302,
+                "ftp://h/n",
+                "leaves http and https",
+            ),
+            (
+                Method::Get,
+                "http://h/",
+                302,
+                "javascript:alert(1)",
+                "a javascript URL leaves",
+            ),
+            (
+                Method::Post,
+                "http://h/",
+                307,
+                "http://evil:pw@h/x",
+                "http://h/x carries a user",
+            ),
             (Method::Get, "https://h/", 302, "http://h/x", "from https to http"),
             (Method::Get, "http://h/", 302, "http://[::1", "not a URL"),
         ] {

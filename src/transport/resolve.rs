@@ -36,11 +36,16 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of_system() -> Names {
-        Names::new(Arc::new(|name| Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())))
+        Names::new(Arc::new(|name| {
+            Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+        }))
     }
 
     pub(super) fn new(lookup: Arc<Lookup>) -> Names {
-        Names { known: Mutex::default(), lookup }
+        Names {
+            known: Mutex::default(),
+            lookup,
+        }
     }
 
     fn addresses(&self, host: &str, deadline: Instant, live: &Live) -> Result<Vec<IpAddr>, Failure> {
@@ -48,7 +53,11 @@ impl Names {
             return Ok(vec![address]);
         }
         let now = Instant::now();
-        if let Some((until, addresses)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(host)
+        if let Some((until, addresses)) = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(host)
             && now < *until
         {
             return Ok(addresses.clone());
@@ -113,12 +122,18 @@ pub(super) struct PolicyResolver {
 impl PolicyResolver {
     fn permitted(&self, uri: &Uri) -> Result<ResolvedSocketAddrs, Failure> {
         let host = uri.host().unwrap_or_default();
-        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let default_port = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         let port = uri.port_u16().unwrap_or(default_port);
         let deadline = phase::deadline().unwrap_or_else(Instant::now);
         let addresses = self.names.addresses(host, deadline, &self.live)?;
         let mut permitted = self.empty();
-        let allowed = addresses.iter().filter(|address| !self.deny_private || !address::is_private(**address));
+        let allowed = addresses
+            .iter()
+            .filter(|address| !self.deny_private || !address::is_private(**address));
         for address in allowed.take(MAX_ADDRESSES) {
             permitted.push(SocketAddr::new(*address, port));
         }
@@ -128,7 +143,11 @@ impl PolicyResolver {
                 code: "addressNotAllowed",
                 message: format!(
                     "{host} has only private addresses ({}), which denyPrivateAddresses refuses",
-                    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
+                    addresses
+                        .iter()
+                        .map(IpAddr::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ),
                 status: None,
             });

@@ -47,14 +47,21 @@ impl Socket {
         if !live.add(&stream) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        Ok(Socket { stream, live: Arc::clone(live) })
+        Ok(Socket {
+            stream,
+            live: Arc::clone(live),
+        })
     }
 
     /// Whether the connection is open and silent, as one that waits for its next request must be.
     pub(super) fn is_idle(&self) -> bool {
         let mut byte = [0u8; 1];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        !self.live.is_closed() && matches!(rustix::net::recv(&self.stream, &mut byte, flags), Err(Errno::AGAIN))
+        !self.live.is_closed()
+            && matches!(
+                rustix::net::recv(&self.stream, &mut byte, flags),
+                Err(Errno::AGAIN)
+            )
     }
 
     /// Reads what has come in already.
@@ -93,7 +100,9 @@ impl Read for Socket {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.lost(&error)),
                 // Shutting down looks like an end of input, and a body that ends with its connection would seem complete.
-                Ok(0) if self.live.is_closed() => return Err(stopped(Cause::Closed, "casehook is shutting down")),
+                Ok(0) if self.live.is_closed() => {
+                    return Err(stopped(Cause::Closed, "casehook is shutting down"));
+                }
                 Ok(amount) => return Ok(amount),
             }
         }
@@ -129,7 +138,10 @@ fn stopped(cause: Cause, text: &str) -> io::Error {
 /// Whether a socket can be read or written, or has failed, within that time.
 fn ready(stream: &TcpStream, what: PollFlags, within: Duration) -> io::Result<bool> {
     let within = within.min(Duration::from_secs(3600));
-    let time = Timespec { tv_sec: within.as_secs() as _, tv_nsec: within.subsec_nanos() as _ };
+    let time = Timespec {
+        tv_sec: within.as_secs() as _,
+        tv_nsec: within.subsec_nanos() as _,
+    };
     match poll(&mut [PollFd::new(stream, what)], Some(&time)) {
         Ok(count) => Ok(count > 0),
         Err(Errno::INTR) => Ok(false),
@@ -139,7 +151,11 @@ fn ready(stream: &TcpStream, what: PollFlags, within: Duration) -> io::Result<bo
 
 /// A non-blocking socket that no child process inherits.
 fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
     let protocol = Some(ipproto::TCP);
     #[cfg(target_os = "linux")]
     {

@@ -39,14 +39,19 @@ pub(super) fn handshake(
     host: &str,
     mut socket: Socket,
 ) -> Result<StreamOwned<ClientConnection, Socket>, String> {
-    let name = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    let name = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .trim_end_matches('.');
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| format!("{host} is not a name that a certificate can carry"))?;
     let mut connection = ClientConnection::new(config, server)
         .map_err(|error| format!("TLS with {host} cannot be set up: {error}"))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut socket).map_err(|error| {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            let inner = error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<rustls::Error>());
             let hint = inner.map(hint).unwrap_or_default();
             format!("the TLS handshake with {host} failed: {error}{hint}")
         })?;
@@ -65,7 +70,9 @@ pub(super) fn refused_certificate(alert: AlertDescription) -> String {
 fn default_roots() -> &'static RootCertStore {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
     ROOTS.get_or_init(|| {
-        let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut store = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
             log::warn!("some of the system's certificate authorities cannot be read: {error}");

@@ -29,7 +29,12 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(stream: Stream) -> Wire {
-        Wire { stream, buffers: WireBuffers::default(), pending: Vec::new(), broken: None }
+        Wire {
+            stream,
+            buffers: WireBuffers::default(),
+            pending: Vec::new(),
+            broken: None,
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -73,7 +78,8 @@ impl Wire {
 
 impl Transport for Wire {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.buffers.fit_line(phase::with(|exchange| exchange.longest_line));
+        self.buffers
+            .fit_line(phase::with(|exchange| exchange.longest_line));
         &mut self.buffers
     }
 
@@ -120,7 +126,9 @@ impl Transport for Wire {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("tls", &self.is_tls()).finish_non_exhaustive()
+        f.debug_struct("Wire")
+            .field("tls", &self.is_tls())
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +156,10 @@ fn is_idle(tls: &mut StreamOwned<ClientConnection, Socket>) -> bool {
 /// With TLS 1.3 a server refuses the client's certificate only after the client has begun to write. It has not looked at
 /// the request then, so that such an alert in place of an answer means "not connected".
 fn refused_by_alert(tls: &StreamOwned<ClientConnection, Socket>, error: io::Error) -> io::Error {
-    let alert = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    let alert = match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
         Some(rustls::Error::AlertReceived(alert)) => *alert,
         _ => return error,
     };

@@ -1,0 +1,100 @@
+//! The whole transport against a scripted server.
+
+mod answers;
+mod failures;
+mod redirects;
+mod requests;
+mod server;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::http::HttpTransport;
+use super::resolve::Names;
+use super::{Answer, ExchangeLimits, Failure, HeaderField, Method, Request, Transport};
+use crate::connector::NetworkPolicy;
+use crate::connector::settings::AllowedHosts;
+use server::{Act, Server};
+
+/// Long enough never to be what ends an exchange.
+const LONG: Duration = Duration::from_secs(30);
+
+const LIMITS: ExchangeLimits = ExchangeLimits {
+    connect: LONG,
+    response: LONG,
+    body_bytes: 1 << 20,
+};
+
+fn policy(limits: ExchangeLimits) -> NetworkPolicy {
+    NetworkPolicy {
+        allowed_hosts: AllowedHosts {},
+        deny_private_addresses: false,
+        limits,
+    }
+}
+
+fn request(method: Method, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
+    Request {
+        method,
+        url: url.parse().unwrap(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| field(name, value, false))
+            .collect(),
+        body: body.map(<[u8]>::to_vec),
+        network: Arc::new(policy(LIMITS)),
+    }
+}
+
+fn field(name: &str, value: &str, travels: bool) -> HeaderField {
+    HeaderField {
+        name: name.to_owned(),
+        value: Zeroizing::new(value.to_owned()),
+        secret: false,
+        travels,
+    }
+}
+
+fn post(url: &str) -> Request {
+    request(
+        Method::Post,
+        url,
+        &[("content-type", "application/json")],
+        Some(b"{}"),
+    )
+}
+
+fn limited(mut request: Request, limits: ExchangeLimits) -> Request {
+    request.network = Arc::new(policy(limits));
+    request
+}
+
+fn send(request: &Request) -> Result<Answer, Failure> {
+    HttpTransport::new(1).send(request)
+}
+
+/// A transport for which every name has that address.
+fn transport_where_names_are(address: &'static str) -> HttpTransport {
+    let address: IpAddr = address.parse().unwrap();
+    HttpTransport::with(1, Names::new(Arc::new(move |_| Ok(vec![address]))), None)
+}
+
+/// A complete answer with `content-length`.
+fn answer(status: &str, headers: &str, body: &[u8]) -> Act {
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    Act::Send([head.as_bytes(), body].concat())
+}
+
+fn raw(text: &str) -> Act {
+    Act::Send(text.as_bytes().to_vec())
+}
+
+fn ok() -> Vec<Act> {
+    vec![answer("200 OK", "content-type: application/json\r\n", b"{}")]
+}
