@@ -122,7 +122,7 @@ impl Trial<'_> {
                 self.report.external_url = view_url;
             }
             Success::Got { title, url, etag } => {
-                self.report.external_title = Some(title);
+                self.report.external_title = title;
                 self.report.external_url = Some(url);
                 self.etag = etag;
             }
@@ -135,7 +135,9 @@ fn told(success: &Success) -> String {
     match success {
         Success::Created { external_id, .. } => format!("created; its id is {external_id}"),
         Success::Updated => "updated".to_owned(),
-        Success::Got { title, url, .. } => format!("read back; its title is {title:?}, its link {url}"),
+        Success::Got { title, url, .. } => {
+            format!("read back; its title is {:?}, its link {url}", title.as_deref().unwrap_or_default())
+        }
         Success::Commented => "comment added".to_owned(),
         Success::Found(_) => "looked up".to_owned(),
     }

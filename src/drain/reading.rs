@@ -76,7 +76,7 @@ fn success(
                 Some(url) => url,
                 None => {
                     let titled = Subject {
-                        external_title: Some(&got.title),
+                        external_title: got.title.as_deref(),
                         ..*subject
                     };
                     step::get::view_url(config, &titled).map_err(|error| step::Unusable {
@@ -86,7 +86,7 @@ fn success(
                 }
             };
             Success::Got {
-                title: step::mask(&got.title, &prepared.masks),
+                title: got.title.map(|title| step::mask(&title, &prepared.masks)),
                 url,
                 etag: got.etag,
             }

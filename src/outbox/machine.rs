@@ -34,7 +34,7 @@ pub(crate) enum Success {
     },
     Updated,
     Got {
-        title: String,
+        title: Option<String>,
         url: String,
         etag: Option<String>,
     },
@@ -130,7 +130,7 @@ pub(crate) fn succeeded(
         }
         Success::Updated => start_step(progress, Step::Get),
         Success::Got { title, url, .. } => {
-            progress.external_title = Some(title);
+            progress.external_title = title;
             progress.external_url = Some(url);
             start_step(progress, Step::Comment);
         }
