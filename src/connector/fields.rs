@@ -25,7 +25,7 @@ const fn field(name: &'static str, kind: Kind, need: Need, meaning: &'static str
     }
 }
 
-use Need::{Default, Extension, ExtensionOrNull, NullOr, Optional, Required};
+use Need::{Default, Extension, NullOr, Optional, OptionalOrNull, Required};
 
 /// The fields of `config`: first those of the reference, then casehook's own.
 #[rustfmt::skip]
@@ -55,7 +55,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("accessTokenUrl", Kind::Text, Optional, "where OAuth2 access tokens are fetched"),
     field("clientId", Kind::Text, Optional, "the OAuth2 client"),
     field("scope", Kind::Text, Optional, "the OAuth2 scope"),
-    field("additionalFields", Kind::Text, NullOr("null"), "more fields of the OAuth2 token request: a JSON object as text"),
+    field("additionalFields", Kind::Text, OptionalOrNull("none"), "more fields of the OAuth2 token request: a JSON object as text"),
 
     field("retry", Kind::Object(RETRY), Extension("{}"), "how often and how long a push is tried"),
     field("coalesce", Kind::Bool, Extension("true"), "whether a push takes the place of earlier ones of its case that were not begun"),
@@ -70,7 +70,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("findIncidentResponseKey", Kind::Path, Extension("none"), "where the ids of found incidents stand"),
     field("findSettleMs", Kind::Whole(0, WEEK_MS), Extension("60000"), "how long after the uncertain send finding nothing counts"),
     field("maxUncertainResends", Kind::Whole(0, 1_000), Extension("3"), "how often an uncertain create is sent again"),
-    field("idempotencyHeader", Kind::Text, ExtensionOrNull(IDEMPOTENCY_HEADER), "the header of idempotency keys; null sends none"),
+    field("idempotencyHeader", Kind::Text, OptionalOrNull(IDEMPOTENCY_HEADER), "the header of idempotency keys; null sends none"),
     field("idempotencyKeyFormat", Kind::OneOf(&["bare", "quoted"]), Extension("bare"), "how the key is written"),
     field("idempotencyKeySeconds", Kind::Whole(1, WEEK_MS), Extension("unlimited"), "how long the target remembers keys"),
     field("createIncidentHeaders", Kind::Headers, Extension("none"), "headers of creates alone"),

@@ -6,13 +6,13 @@ pub(crate) mod config;
 pub(crate) mod fields;
 mod headers;
 mod hosts;
-pub(crate) mod nearest;
 mod network;
 mod secret;
 pub(crate) mod settings;
 mod shape;
 pub(crate) mod table;
 mod warn;
+pub(crate) mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -157,7 +157,7 @@ impl Connector {
                     template.field(),
                     format!(
                         "the host {} is not in the setting allowedHosts",
-                        nearest::quoted(host)
+                        words::quoted(host)
                     ),
                 ));
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::nearest;
+use super::words;
 use crate::error::{Error, Result};
 
 /// One field of a document. Parsing and documentation are both driven from it.
@@ -57,8 +57,8 @@ pub(crate) enum Need {
     Optional,
     /// May be left out or null, never empty; what then holds, in words or JSON.
     Extension(&'static str),
-    /// The same, but null is kept: it means something else than leaving the field out.
-    ExtensionOrNull(&'static str),
+    /// May be left out; null is kept, since it means something else. What holds without it, in words.
+    OptionalOrNull(&'static str),
 }
 
 /// The path of a field below another: `config.headers`, or `config.headers["X-A"]`.
@@ -69,7 +69,7 @@ pub(crate) fn child(path: &str, name: &str) -> String {
     if plain && !name.is_empty() && name.len() <= 60 {
         format!("{path}.{name}")
     } else {
-        format!("{path}[{}]", nearest::quoted(name))
+        format!("{path}[{}]", words::quoted(name))
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn check(
         .keys()
         .find(|key| !names.clone().any(|name| name == key.as_str()))
     {
-        return Err(Error::config(child(path, key), nearest::unknown(key, names)));
+        return Err(Error::config(child(path, key), words::unknown(key, names)));
     }
     let mut checked = Map::new();
     for field in table {
@@ -96,8 +96,8 @@ pub(crate) fn check(
             (None, Need::Default(json) | Need::NullOr(json)) => {
                 serde_json::from_str(json).map_err(|e| Error::internal(format!("{at}: {e}")))?
             }
-            (Some(Value::Null), Need::NullOr(_) | Need::ExtensionOrNull(_)) => Value::Null,
-            (None, Need::Optional | Need::Extension(_) | Need::ExtensionOrNull(_))
+            (Some(Value::Null), Need::NullOr(_) | Need::OptionalOrNull(_)) => Value::Null,
+            (None, Need::Optional | Need::Extension(_) | Need::OptionalOrNull(_))
             | (Some(Value::Null), Need::Extension(_)) => continue,
             (None | Some(Value::Null), Need::Required) if waived(field.name) => continue,
             (None, Need::Required) => {
@@ -106,12 +106,7 @@ pub(crate) fn check(
             (Some(value), need) => {
                 let value = check_value(&at, &field.kind, value)?;
                 let empty = value.as_str().is_some_and(str::is_empty);
-                if empty
-                    && matches!(
-                        need,
-                        Need::Required | Need::Extension(_) | Need::ExtensionOrNull(_)
-                    )
-                {
+                if empty && matches!(need, Need::Required | Need::Extension(_)) {
                     return Err(Error::config(
                         at,
                         format!("this must not be empty: {}", field.meaning),
@@ -165,9 +160,9 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
 /// A value of the wrong kind. Strings are shown only where the kind is a choice of words.
 pub(crate) fn wrong(at: &str, right: &str, found: &Value) -> Error {
     let shown = match found {
-        Value::String(text) if right.starts_with("one of") => nearest::quoted(text),
+        Value::String(text) if right.starts_with("one of") => words::quoted(text),
         Value::Number(number) => format!("the number {number}"),
-        other => nearest::kind(other).to_owned(),
+        other => words::kind(other).to_owned(),
     };
     Error::config(at, format!("this must be {right}, not {shown}"))
 }
