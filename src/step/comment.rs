@@ -1,1 +1,10 @@
-//! The comment step.
+//! The comment step: adds one comment.
+
+use super::{Unusable, answer};
+use crate::connector::Config;
+use crate::transport::Answer;
+
+/// Reads a 2xx answer: nothing is taken from it.
+pub(crate) fn read(config: &Config, answer: &Answer) -> Result<(), Unusable> {
+    answer::optional(config, answer)
+}

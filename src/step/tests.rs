@@ -1,0 +1,1 @@
+//! Steps against whole connectors.
