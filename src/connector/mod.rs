@@ -193,12 +193,13 @@ impl Connector {
         settings: &Settings,
         sources: &SecretSources,
     ) -> Result<crate::step::Prepared> {
-        let (secret_headers, masks) = auth::credentials(&self.config, &self.secrets()?, sources)?;
+        let credentials = auth::credentials(&self.config, &self.secrets()?, sources)?;
         Ok(crate::step::Prepared {
             config: Arc::clone(&self.config),
-            secret_headers,
+            authorization: credentials.authorization,
+            secret_headers: credentials.headers,
             network: Arc::new(NetworkPolicy::new(&self.config, settings)),
-            masks: Arc::new(masks),
+            masks: Arc::new(credentials.masks),
         })
     }
 

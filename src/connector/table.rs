@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Object(&'static [Field]),
     /// An object of anything.
     Values,
+    /// An object of numbers of characters, under these names or `fields.NAME`.
+    Lengths(&'static [&'static str]),
     /// A list of strings.
     Texts,
     /// A number of bytes, or a string such as `1mb`.
@@ -143,6 +145,10 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
             }
             value.is_object()
         }
+        Kind::Lengths(names) => {
+            check_lengths(at, names, value.as_object())?;
+            value.is_object()
+        }
         Kind::Object(table) => {
             if let Value::Object(object) = value {
                 return Ok(Value::Object(check(at, table, object, |_| false)?));
@@ -155,6 +161,18 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     } else {
         Err(wrong(at, &kind.to_string(), &value))
     }
+}
+
+fn check_lengths(at: &str, names: &[&str], object: Option<&Map<String, Value>>) -> Result<()> {
+    let length = Kind::Whole(1, crate::model::limits::PUSH_BYTES as u64);
+    for (name, value) in object.into_iter().flatten() {
+        if !names.contains(&name.as_str()) && !name.starts_with("fields.") {
+            let known = names.iter().copied().chain(["fields.NAME"]);
+            return Err(Error::config(child(at, name), words::unknown(name, known)));
+        }
+        check_value(&child(at, name), &length, value.clone())?;
+    }
+    Ok(())
 }
 
 /// A value of the wrong kind. Strings are shown only where the kind is a choice of words.
@@ -175,7 +193,7 @@ impl std::fmt::Display for Kind {
             Kind::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
             Kind::OneOf(words) => write!(f, "one of \"{}\"", words.join("\", \"")),
             Kind::Headers => f.write_str("an object of strings"),
-            Kind::Object(_) | Kind::Values => f.write_str("an object"),
+            Kind::Object(_) | Kind::Values | Kind::Lengths(_) => f.write_str("an object"),
             Kind::Texts => f.write_str("a list of strings"),
             Kind::Size => f.write_str("a positive number of bytes, or a string such as \"1mb\""),
             Kind::Time => {
