@@ -123,7 +123,6 @@ impl<'a> Reader<'a> {
             find_ids,
             target,
         };
-        check_authorization(&config)?;
         Ok(config)
     }
 
@@ -350,24 +349,4 @@ fn together(fits: bool, field: &str, what: &str) -> Result<()> {
         field,
         format!("{what} only go together: give both or none"),
     ))
-}
-
-/// An Authorization header of one operation would leave the basic one of the others in doubt.
-fn check_authorization(config: &Config) -> Result<()> {
-    let operations = [
-        (Some(&config.create), "config.createIncidentHeaders"),
-        (config.get.as_ref(), "config.getIncidentHeaders"),
-        (config.update.as_ref(), "config.updateIncidentHeaders"),
-        (config.comment.as_ref(), "config.createCommentHeaders"),
-    ];
-    for (operation, field) in operations {
-        let own = operation.is_some_and(|operation| headers::has(&operation.headers, "authorization"));
-        if own && config.auth == Auth::Basic {
-            return Err(Error::config(
-                table::child(field, "Authorization"),
-                "hasAuth already sends basic authentication; set hasAuth to false to send your own",
-            ));
-        }
-    }
-    Ok(())
 }

@@ -25,7 +25,7 @@ const fn field(name: &'static str, kind: Kind, need: Need, meaning: &'static str
     }
 }
 
-use Need::{Default, Extension, ExtensionOrNull, NullOr, Optional, Required};
+use Need::{Default, Extension, NullOr, Optional, OptionalOrNull, Required};
 
 /// The fields of `config`: first those of the reference, then casehook's own.
 #[rustfmt::skip]
@@ -55,7 +55,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("accessTokenUrl", Kind::Text, Optional, "where OAuth2 access tokens are fetched"),
     field("clientId", Kind::Text, Optional, "the OAuth2 client"),
     field("scope", Kind::Text, Optional, "the OAuth2 scope"),
-    field("additionalFields", Kind::Text, NullOr("null"), "more fields of the OAuth2 token request: a JSON object as text"),
+    field("additionalFields", Kind::Text, OptionalOrNull("none"), "more fields of the OAuth2 token request: a JSON object as text"),
 
     field("retry", Kind::Object(RETRY), Extension("{}"), "how often and how long a push is tried"),
     field("coalesce", Kind::Bool, Extension("true"), "whether a push takes the place of earlier ones of its case that were not begun"),
@@ -70,7 +70,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("findIncidentResponseKey", Kind::Path, Extension("none"), "where the ids of found incidents stand"),
     field("findSettleMs", Kind::Whole(0, WEEK_MS), Extension("60000"), "how long after the uncertain send finding nothing counts"),
     field("maxUncertainResends", Kind::Whole(0, 1_000), Extension("3"), "how often an uncertain create is sent again"),
-    field("idempotencyHeader", Kind::Text, ExtensionOrNull(IDEMPOTENCY_HEADER), "the header of idempotency keys; null sends none"),
+    field("idempotencyHeader", Kind::Text, OptionalOrNull(IDEMPOTENCY_HEADER), "the header of idempotency keys; null sends none"),
     field("idempotencyKeyFormat", Kind::OneOf(&["bare", "quoted"]), Extension("bare"), "how the key is written"),
     field("idempotencyKeySeconds", Kind::Whole(1, WEEK_MS), Extension("unlimited"), "how long the target remembers keys"),
     field("createIncidentHeaders", Kind::Headers, Extension("none"), "headers of creates alone"),
@@ -80,7 +80,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("failureResponseKey", Kind::Path, Extension("none"), "a 2xx answer that holds something here is a failure"),
     field("viewIncidentResponseKey", Kind::Path, Extension("none"), "where the link stands in the answer to a create or get"),
     field("valueMaps", Kind::Object(VALUE_MAPS), Extension("{}"), "what the host's severities and statuses are called at the target"),
-    field("maxLengths", Kind::Object(MAX_LENGTHS), Extension("{}"), "the most characters a text may have; longer ones are cut"),
+    field("maxLengths", Kind::Lengths(LENGTHS), Extension("{}"), "the most characters that title, description, severity, status, each of the tags, comment or fields.NAME may have"),
     field("createOnly", Kind::Bool, Extension("false"), "whether incidents are created and never updated; makes get and update optional"),
     field("targetId", Kind::Text, Extension("the origin of createIncidentUrl"), "names the target that links belong to"),
     field("ifMatchHeader", Kind::Bool, Extension("false"), "send the ETag of a fresh get as If-Match with updates"),
@@ -109,17 +109,8 @@ const VALUE_MAPS: &[Field] = &[
     field("status", Kind::Values, Extension("{}"), "from the host's status to the target's"),
 ];
 
-const LENGTH: Kind = Kind::Whole(1, 4 * 1024 * 1024);
-
-#[rustfmt::skip]
-const MAX_LENGTHS: &[Field] = &[
-    field("title", LENGTH, Extension("unlimited"), "characters of case.title"),
-    field("description", LENGTH, Extension("unlimited"), "characters of case.description"),
-    field("severity", LENGTH, Extension("unlimited"), "characters of case.severity"),
-    field("status", LENGTH, Extension("unlimited"), "characters of case.status"),
-    field("tags", LENGTH, Extension("unlimited"), "characters of each tag"),
-    field("comment", LENGTH, Extension("unlimited"), "characters of case.comment"),
-];
+/// The texts that `maxLengths` can name, beside the host's own as `fields.NAME`.
+const LENGTHS: &[&str] = &["title", "description", "severity", "status", "tags", "comment"];
 
 /// The fields of `secrets`. Each value may be `{"env": "NAME"}` or `{"file": "PATH"}` instead.
 #[rustfmt::skip]

@@ -6,13 +6,13 @@ pub(crate) mod config;
 pub(crate) mod fields;
 mod headers;
 mod hosts;
-pub(crate) mod nearest;
 mod network;
 mod secret;
 pub(crate) mod settings;
 mod shape;
 pub(crate) mod table;
 mod warn;
+pub(crate) mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -157,7 +157,7 @@ impl Connector {
                     template.field(),
                     format!(
                         "the host {} is not in the setting allowedHosts",
-                        nearest::quoted(host)
+                        words::quoted(host)
                     ),
                 ));
             }
@@ -193,12 +193,13 @@ impl Connector {
         settings: &Settings,
         sources: &SecretSources,
     ) -> Result<crate::step::Prepared> {
-        let (secret_headers, masks) = auth::credentials(&self.config, &self.secrets()?, sources)?;
+        let credentials = auth::credentials(&self.config, &self.secrets()?, sources)?;
         Ok(crate::step::Prepared {
             config: Arc::clone(&self.config),
-            secret_headers,
+            authorization: credentials.authorization,
+            secret_headers: credentials.headers,
             network: Arc::new(NetworkPolicy::new(&self.config, settings)),
-            masks: Arc::new(masks),
+            masks: Arc::new(credentials.masks),
         })
     }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::fields::SECRETS;
 use super::table::{Kind, child, wrong};
-use super::{SecretField, SecretSources, headers, nearest};
+use super::{SecretField, SecretSources, headers, words};
 use crate::error::{Error, Result};
 
 /// A variable that no connector may refer to: it holds the key of all stored secrets.
@@ -53,7 +53,7 @@ impl Secrets {
             let at = child("secrets", &name);
             let Some(field) = SECRETS.iter().find(|field| field.name == name) else {
                 let known = SECRETS.iter().map(|field| field.name);
-                return Err(Error::config(at, nearest::unknown(&name, known)));
+                return Err(Error::config(at, words::unknown(&name, known)));
             };
             match (&field.kind, value) {
                 (_, Value::Null) => {}
@@ -158,8 +158,8 @@ impl Secrets {
         Err(Error::config(
             "secrets",
             format!(
-                "{} do not make a set; give user and password, crt and key (and password), pfx (and password), \
-                 or clientSecret",
+                "{} alone cannot be used; give user and password, crt and key (and password), \
+                 pfx (and password), or clientSecret",
                 given.join(", ")
             ),
         ))
@@ -247,7 +247,7 @@ fn allowed_variable(at: &str, name: &str, sources: &SecretSources) -> Result<()>
             at,
             format!(
                 "the host program does not allow secrets from the environment variable {}",
-                nearest::quoted(name)
+                words::quoted(name)
             ),
         ));
     }
@@ -257,20 +257,21 @@ fn allowed_variable(at: &str, name: &str, sources: &SecretSources) -> Result<()>
 /// The true path of an allowed file: links are followed before it is compared with the directory.
 fn allowed_file(at: &str, path: &str, sources: &SecretSources) -> Result<PathBuf> {
     let refused = || Error::config(at, "the host program does not allow secrets from this file");
-    let directory = sources.dir.as_deref().ok_or_else(refused)?;
+    let named = sources.dir.as_deref().ok_or_else(refused)?;
     let unreadable =
         |what: &str, e: std::io::Error| Error::config(at, format!("{what} cannot be read: {}", e.kind()));
-    let directory = directory
+    let directory = named
         .canonicalize()
         .map_err(|e| unreadable("the directory that secrets are allowed from", e))?;
     let given = directory.join(path);
     // A path that leads outside must not tell whether something is there.
-    if !given.starts_with(&directory) || Path::new(path).components().any(|c| c.as_os_str() == "..") {
+    let inside = given.starts_with(&directory) || given.starts_with(named);
+    if !inside || Path::new(path).components().any(|c| c.as_os_str() == "..") {
         return Err(refused());
     }
     let file = given
         .canonicalize()
-        .map_err(|e| unreadable(&format!("the file {}", nearest::quoted(path)), e))?;
+        .map_err(|e| unreadable(&format!("the file {}", words::quoted(path)), e))?;
     if file.starts_with(&directory) {
         Ok(file)
     } else {
@@ -280,7 +281,7 @@ fn allowed_file(at: &str, path: &str, sources: &SecretSources) -> Result<PathBuf
 
 fn read_file(at: &str, shown: &str, file: &Path) -> Result<Zeroizing<String>> {
     use std::io::Read;
-    let fail = |why: String| Error::config(at, format!("the file {} {why}", nearest::quoted(shown)));
+    let fail = |why: String| Error::config(at, format!("the file {} {why}", words::quoted(shown)));
     let open = std::fs::File::open(file).map_err(|e| fail(format!("cannot be opened: {}", e.kind())))?;
     let mut text = Zeroizing::new(String::with_capacity(4096));
     open.take(FILE_BYTES + 1)

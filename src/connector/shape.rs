@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::nearest;
 use super::table::{child, wrong};
+use super::words;
 use crate::error::{Error, Result};
 use crate::model::limits;
 
@@ -108,7 +108,7 @@ fn of_connector(mut document: Map<String, Value>) -> Result<Parts> {
         let known = ["name", "config", "secrets", "connector_type_id"];
         return Err(Error::config(
             child("connector", key),
-            nearest::unknown(key, known.into_iter()),
+            words::unknown(key, known.into_iter()),
         ));
     }
     parts(name, config, secrets)
@@ -156,7 +156,7 @@ fn check_type(kind: &Value) -> Result<()> {
             "connector_type_id",
             format!(
                 "connectors of type {} are not supported; only \"{CONNECTOR_TYPE}\" (Webhook - Case Management) is",
-                nearest::quoted(other)
+                words::quoted(other)
             ),
         )),
         None => Err(wrong("connector_type_id", "a string", kind)),

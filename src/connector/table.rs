@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::nearest;
+use super::words;
 use crate::error::{Error, Result};
 
 /// One field of a document. Parsing and documentation are both driven from it.
@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Object(&'static [Field]),
     /// An object of anything.
     Values,
+    /// An object of numbers of characters, under these names or `fields.NAME`.
+    Lengths(&'static [&'static str]),
     /// A list of strings.
     Texts,
     /// A number of bytes, or a string such as `1mb`.
@@ -57,8 +59,8 @@ pub(crate) enum Need {
     Optional,
     /// May be left out or null, never empty; what then holds, in words or JSON.
     Extension(&'static str),
-    /// The same, but null is kept: it means something else than leaving the field out.
-    ExtensionOrNull(&'static str),
+    /// May be left out; null is kept, since it means something else. What holds without it, in words.
+    OptionalOrNull(&'static str),
 }
 
 /// The path of a field below another: `config.headers`, or `config.headers["X-A"]`.
@@ -69,7 +71,7 @@ pub(crate) fn child(path: &str, name: &str) -> String {
     if plain && !name.is_empty() && name.len() <= 60 {
         format!("{path}.{name}")
     } else {
-        format!("{path}[{}]", nearest::quoted(name))
+        format!("{path}[{}]", words::quoted(name))
     }
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn check(
         .keys()
         .find(|key| !names.clone().any(|name| name == key.as_str()))
     {
-        return Err(Error::config(child(path, key), nearest::unknown(key, names)));
+        return Err(Error::config(child(path, key), words::unknown(key, names)));
     }
     let mut checked = Map::new();
     for field in table {
@@ -96,8 +98,8 @@ pub(crate) fn check(
             (None, Need::Default(json) | Need::NullOr(json)) => {
                 serde_json::from_str(json).map_err(|e| Error::internal(format!("{at}: {e}")))?
             }
-            (Some(Value::Null), Need::NullOr(_) | Need::ExtensionOrNull(_)) => Value::Null,
-            (None, Need::Optional | Need::Extension(_) | Need::ExtensionOrNull(_))
+            (Some(Value::Null), Need::NullOr(_) | Need::OptionalOrNull(_)) => Value::Null,
+            (None, Need::Optional | Need::Extension(_) | Need::OptionalOrNull(_))
             | (Some(Value::Null), Need::Extension(_)) => continue,
             (None | Some(Value::Null), Need::Required) if waived(field.name) => continue,
             (None, Need::Required) => {
@@ -106,12 +108,7 @@ pub(crate) fn check(
             (Some(value), need) => {
                 let value = check_value(&at, &field.kind, value)?;
                 let empty = value.as_str().is_some_and(str::is_empty);
-                if empty
-                    && matches!(
-                        need,
-                        Need::Required | Need::Extension(_) | Need::ExtensionOrNull(_)
-                    )
-                {
+                if empty && matches!(need, Need::Required | Need::Extension(_)) {
                     return Err(Error::config(
                         at,
                         format!("this must not be empty: {}", field.meaning),
@@ -148,6 +145,10 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
             }
             value.is_object()
         }
+        Kind::Lengths(names) => {
+            check_lengths(at, names, value.as_object())?;
+            value.is_object()
+        }
         Kind::Object(table) => {
             if let Value::Object(object) = value {
                 return Ok(Value::Object(check(at, table, object, |_| false)?));
@@ -162,12 +163,24 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     }
 }
 
+fn check_lengths(at: &str, names: &[&str], object: Option<&Map<String, Value>>) -> Result<()> {
+    let length = Kind::Whole(1, crate::model::limits::PUSH_BYTES as u64);
+    for (name, value) in object.into_iter().flatten() {
+        if !names.contains(&name.as_str()) && !name.starts_with("fields.") {
+            let known = names.iter().copied().chain(["fields.NAME"]);
+            return Err(Error::config(child(at, name), words::unknown(name, known)));
+        }
+        check_value(&child(at, name), &length, value.clone())?;
+    }
+    Ok(())
+}
+
 /// A value of the wrong kind. Strings are shown only where the kind is a choice of words.
 pub(crate) fn wrong(at: &str, right: &str, found: &Value) -> Error {
     let shown = match found {
-        Value::String(text) if right.starts_with("one of") => nearest::quoted(text),
+        Value::String(text) if right.starts_with("one of") => words::quoted(text),
         Value::Number(number) => format!("the number {number}"),
-        other => nearest::kind(other).to_owned(),
+        other => words::kind(other).to_owned(),
     };
     Error::config(at, format!("this must be {right}, not {shown}"))
 }
@@ -180,7 +193,7 @@ impl std::fmt::Display for Kind {
             Kind::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
             Kind::OneOf(words) => write!(f, "one of \"{}\"", words.join("\", \"")),
             Kind::Headers => f.write_str("an object of strings"),
-            Kind::Object(_) | Kind::Values => f.write_str("an object"),
+            Kind::Object(_) | Kind::Values | Kind::Lengths(_) => f.write_str("an object"),
             Kind::Texts => f.write_str("a list of strings"),
             Kind::Size => f.write_str("a positive number of bytes, or a string such as \"1mb\""),
             Kind::Time => {

@@ -1,1 +1,620 @@
+//! Tests of whole connector documents.
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ErrorKind;
+use config::{Auth, OnUncertainCreate};
+
+/// A document that uses every operation, on this machine over plain http.
+fn config() -> Value {
+    json!({
+        "createIncidentUrl": "http://127.0.0.1:1/issue",
+        "createIncidentJson": r#"{"t": {{{case.title}}}, "d": {{{case.description}}}}"#,
+        "createIncidentResponseKey": "id",
+        "getIncidentUrl": "http://127.0.0.1:1/issue/{{{external.system.id}}}",
+        "getIncidentResponseExternalTitleKey": "key",
+        "viewIncidentUrl": "http://127.0.0.1:1/browse/{{{external.system.title}}}",
+        "updateIncidentUrl": "http://127.0.0.1:1/issue/{{{external.system.id}}}",
+        "updateIncidentJson": r#"{"t": {{{case.title}}}, "d": {{{case.description}}}}"#,
+        "createCommentUrl": "http://127.0.0.1:1/issue/{{{external.system.id}}}/comment",
+        "createCommentMethod": "post",
+        "createCommentJson": r#"{"body": {{{case.comment}}}}"#,
+        "hasAuth": false,
+    })
+}
+
+/// The document with these fields in place of its own; null fields of the patch named `-x` remove `x`.
+fn with(patch: Value) -> Value {
+    let mut config = config();
+    for (name, value) in patch.as_object().unwrap() {
+        match name.strip_prefix('-') {
+            Some(name) => drop(config.as_object_mut().unwrap().remove(name)),
+            None => config[name] = value.clone(),
+        }
+    }
+    config
+}
+
+fn parse(config: Value, secrets: Value) -> Result<Connector> {
+    Connector::from_json(&json!({"name": "tracker", "config": config, "secrets": secrets}).to_string())
+}
+
+fn configure(config: Value, secrets: Value) -> Result<Vec<Warning>> {
+    parse(config, secrets)?.check(&Settings::default(), &SecretSources::default())
+}
+
+fn accepted(patch: Value) -> Connector {
+    parse(with(patch.clone()), Value::Null).unwrap_or_else(|e| panic!("{patch}: {e}"))
+}
+
+#[track_caller]
+fn refused(result: Result<impl Sized>, field: &str, words: &str) {
+    let Err(error) = result else {
+        panic!("{field} was let pass");
+    };
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.field(), Some(field), "{error}");
+    assert!(error.message().contains(words), "{error}");
+}
+
+#[test]
+fn a_good_document_brings_no_warning() {
+    assert_eq!(configure(config(), Value::Null).unwrap(), []);
+    let connector = accepted(json!({}));
+    assert_eq!(connector.name(), Some("tracker"));
+    assert_eq!(connector.config.target, "http://127.0.0.1:1");
+    assert_eq!(connector.origins(), ["http://127.0.0.1:1"]);
+}
+
+#[test]
+fn every_known_shape_reads_the_same() {
+    let plain = parse(config(), Value::Null).unwrap();
+    let shapes = [
+        config(),
+        json!({"config": config()}),
+        json!({"connector_type_id": ".cases-webhook", "name": "x", "config": config(), "id": "1",
+            "is_preconfigured": false, "is_deprecated": false, "is_missing_secrets": false,
+            "is_system_action": false, "referenced_by_count": 0, "is_connector_type_deprecated": false}),
+        json!({"type": "action", "id": "1", "references": [], "updated_at": "", "attributes":
+            {"actionTypeId": ".cases-webhook", "name": "x", "isMissingSecrets": true, "config": config(),
+             "secrets": "gibberish"}}),
+    ];
+    for shape in shapes {
+        let connector = Connector::from_json(&shape.to_string()).unwrap();
+        assert_eq!(connector.config_json(), plain.config_json());
+        assert!(connector.secrets.is_none());
+    }
+}
+
+#[test]
+fn other_documents_are_refused_by_name() {
+    let read = |document: Value| Connector::from_json(&document.to_string());
+    refused(Connector::from_json("{"), "connector", "JSON");
+    refused(read(json!([])), "connector", "object");
+    refused(
+        read(json!({"connector_type_id": ".jira", "config": {}})),
+        "connector_type_id",
+        ".jira",
+    );
+    let line = json!({"type": "action", "attributes": {"actionTypeId": ".servicenow", "config": {}}});
+    refused(read(line), "connector_type_id", ".servicenow");
+    refused(
+        read(json!({"type": "dashboard", "attributes": {}})),
+        "type",
+        "action",
+    );
+    refused(
+        read(json!({"config": config(), "secret": {}})),
+        "connector.secret",
+        "\"secrets\"",
+    );
+    refused(read(json!({"config": "x"})), "config", "object");
+    refused(
+        read(json!({"name": "", "config": config()})),
+        "name",
+        "not be empty",
+    );
+    refused(
+        read(json!({"name": "n".repeat(129), "config": config()})),
+        "name",
+        "129",
+    );
+    refused(
+        Connector::from_parts(
+            &json!({"config": config(), "secrets": {}}).to_string(),
+            Some("{}"),
+        ),
+        "secrets",
+        "twice",
+    );
+}
+
+#[test]
+fn fills_in_the_defaults_of_the_reference_and_no_others() {
+    let document = accepted(json!({"-createCommentMethod": 0})).document;
+    assert_eq!(document["createIncidentMethod"], "post");
+    assert_eq!(document["getIncidentMethod"], "get");
+    assert_eq!(document["updateIncidentMethod"], "put");
+    assert_eq!(document["createCommentMethod"], "put");
+    assert_eq!(document["authType"], fields::BASIC);
+    let nulls = ["getIncidentJson", "headers"];
+    assert!(nulls.iter().all(|name| document.get(*name) == Some(&Value::Null)));
+    let absent = ["retry", "coalesce", "ca", "idempotencyHeader", "additionalFields"];
+    assert!(absent.iter().all(|name| document.get(*name).is_none()));
+}
+
+#[test]
+fn refuses_what_a_field_cannot_hold() {
+    let table = [
+        (
+            json!({"-createIncidentUrl": 0}),
+            "config.createIncidentUrl",
+            "missing",
+        ),
+        (
+            json!({"viewIncidentUrl": null}),
+            "config.viewIncidentUrl",
+            "string",
+        ),
+        (
+            json!({"updateIncidentJson": ""}),
+            "config.updateIncidentJson",
+            "empty",
+        ),
+        (json!({"hasAuth": null}), "config.hasAuth", "true or false"),
+        (
+            json!({"createIncidentMethod": "POST"}),
+            "config.createIncidentMethod",
+            "\"post\"",
+        ),
+        (
+            json!({"createIncidentMethod": null}),
+            "config.createIncidentMethod",
+            "null",
+        ),
+        (
+            json!({"getIncidentMethod": "put"}),
+            "config.getIncidentMethod",
+            "\"get\"",
+        ),
+        (
+            json!({"headers": {"X-A": 1}}),
+            "config.headers[\"X-A\"]",
+            "string",
+        ),
+        (
+            json!({"headers": {"a": "1", "A": "2"}}),
+            "config.headers.a",
+            "twice",
+        ),
+        (
+            json!({"getIncidentHeaders": {"Host": "x"}}),
+            "config.getIncidentHeaders.Host",
+            "URL",
+        ),
+        (json!({"hasAuht": true}), "config.hasAuht", "\"hasAuth\""),
+        (
+            json!({"retry": {"maxAttempt": 1}}),
+            "config.retry.maxAttempt",
+            "\"maxAttempts\"",
+        ),
+        (
+            json!({"retry": {"maxAttempts": 0}}),
+            "config.retry.maxAttempts",
+            "from 1",
+        ),
+        (
+            json!({"retry": {"baseMs": 5, "capMs": 4}}),
+            "config.retry.capMs",
+            "baseMs",
+        ),
+        (
+            json!({"maxLengths": {"titel": 1}}),
+            "config.maxLengths.titel",
+            "\"title\"",
+        ),
+        (
+            json!({"valueMaps": {"severity": 1}}),
+            "config.valueMaps.severity",
+            "object",
+        ),
+        (
+            json!({"onUncertainCreate": "find"}),
+            "config.onUncertainCreate",
+            "findIncidentUrl",
+        ),
+        (
+            json!({"findIncidentUrl": "http://a/"}),
+            "config.findIncidentUrl",
+            "only go together",
+        ),
+        (
+            json!({"idempotencyHeader": "a b"}),
+            "config.idempotencyHeader",
+            "ASCII",
+        ),
+        (json!({"targetId": "x".repeat(129)}), "config.targetId", "129"),
+        (json!({"proxy": "http://p"}), "config.proxy", "not supported yet"),
+        (
+            json!({"authType": fields::OAUTH2}),
+            "config.authType",
+            "not supported yet",
+        ),
+        (
+            json!({"viewIncidentUrl": "javascript:1"}),
+            "config.viewIncidentUrl",
+            "http",
+        ),
+        (
+            json!({"createIncidentUrl": "http://u:p@h/"}),
+            "config.createIncidentUrl",
+            "password",
+        ),
+        (
+            json!({"createOnly": true, "-updateIncidentJson": 0}),
+            "config.updateIncidentJson",
+            "only go together",
+        ),
+    ];
+    for (patch, field, words) in table {
+        refused(parse(with(patch), Value::Null), field, words);
+    }
+}
+
+#[test]
+fn comments_are_left_out_without_url_json_or_method() {
+    for patch in [
+        json!({"createCommentUrl": null}),
+        json!({"createCommentUrl": ""}),
+        json!({"createCommentJson": null}),
+        json!({"createCommentJson": ""}),
+        json!({"-createCommentJson": 0}),
+        json!({"createCommentMethod": null}),
+    ] {
+        assert!(accepted(patch.clone()).config.comment.is_none(), "{patch}");
+    }
+    let settings = Settings::from_json(r#"{"allowedHosts": ["127.0.0.1"]}"#).unwrap();
+    let unused = accepted(json!({"createCommentUrl": "http://other/x", "createCommentJson": null}));
+    let result = unused.check(&settings, &SecretSources::default());
+    refused(result, "config.createCommentUrl", "allowedHosts");
+}
+
+#[test]
+fn create_only_makes_get_and_update_optional() {
+    let config = accepted(
+        json!({"createOnly": true, "-getIncidentUrl": 0, "updateIncidentUrl": null,
+        "-updateIncidentJson": 0, "-getIncidentResponseExternalTitleKey": 0}),
+    )
+    .config;
+    assert!(config.get.is_none() && config.update.is_none() && config.get_title.is_none());
+}
+
+#[test]
+fn extensions_reach_the_typed_config() {
+    let config = accepted(json!({
+        "retry": {"maxAttempts": 2, "maxAgeSeconds": 3, "baseMs": 4, "capMs": 5}, "coalesce": false,
+        "maxInFlight": 7, "minIntervalMs": 8, "timeouts": {"connectMs": 9, "responseMs": 10},
+        "findIncidentUrl": "http://127.0.0.1:1/find", "findIncidentResponseKey": "id", "findSettleMs": 11,
+        "idempotencyHeader": "X-Key", "idempotencyKeyFormat": "quoted", "idempotencyKeySeconds": 12,
+        "updateIncidentHeaders": {"X-U": " u "}, "valueMaps": {"severity": {"high": 2}},
+        "maxLengths": {"title": 13, "fields.x y": 14}, "ifMatchHeader": true, "targetId": "t", "getIncidentMethod": "post",
+    }))
+    .config;
+    assert_eq!(
+        (config.retry.max_attempts, config.retry.cap.as_millis()),
+        (Some(2), 5)
+    );
+    assert_eq!((config.max_in_flight, config.min_interval.as_millis()), (7, 8));
+    assert_eq!(config.connect_timeout.unwrap().as_millis(), 9);
+    assert_eq!(config.on_uncertain_create, OnUncertainCreate::Find);
+    let idempotency = config.idempotency.as_ref().unwrap();
+    assert_eq!((idempotency.header.as_str(), idempotency.quoted), ("X-Key", true));
+    assert_eq!(
+        config.update.as_ref().unwrap().headers,
+        [("X-U".to_owned(), "u".to_owned())]
+    );
+    assert_eq!(config.severity_map["high"], 2);
+    let lengths = [("fields.x y".to_owned(), 14), ("title".to_owned(), 13)];
+    assert_eq!(config.max_lengths, lengths);
+    assert!(config.if_match && !config.coalesce && config.get.as_ref().unwrap().body.is_none());
+    assert_eq!(config.target, "t");
+    assert!(
+        accepted(json!({"idempotencyHeader": null}))
+            .config
+            .idempotency
+            .is_none()
+    );
+}
+
+#[test]
+fn secrets_must_make_a_set_that_the_authentication_can_use() {
+    let user = json!({"user": "u", "password": "pass"});
+    let pem = json!({"crt": "Y3J0", "key": "a2V5"});
+    for secrets in [
+        json!({"user": "u"}),
+        json!({"crt": "x", "key": "y", "user": "u"}),
+        json!({"user": "u", "password": "p", "pfx": "x"}),
+        json!({"clientSecret": "s", "password": "p"}),
+        json!({"user": "u", "password": ""}),
+    ] {
+        refused(parse(config(), secrets), "secrets", "cannot be used");
+    }
+    refused(
+        parse(config(), json!({"token": "x"})),
+        "secrets.token",
+        "no such field",
+    );
+    refused(parse(config(), json!({"user": 5})), "secrets.user", "string");
+    let basic = || with(json!({"hasAuth": true}));
+    let certificate = || with(json!({"hasAuth": true, "authType": fields::CERTIFICATE}));
+    refused(configure(basic(), Value::Null), "secrets", "user and password");
+    refused(configure(basic(), pem.clone()), "secrets", "user and password");
+    refused(configure(certificate(), user.clone()), "secrets", "crt and key");
+    configure(basic(), user.clone()).unwrap();
+    configure(with(json!({"hasAuth": true, "authType": null})), user.clone()).unwrap();
+    configure(certificate(), pem).unwrap();
+    configure(certificate(), json!({"pfx": "x"})).unwrap();
+    configure(
+        with(json!({"hasAuth": true, "authType": fields::QUERY_PARAM})),
+        Value::Null,
+    )
+    .unwrap();
+    configure(config(), user).unwrap();
+}
+
+#[test]
+fn secrets_become_headers() {
+    let prepare = |patch: Value, secrets: Value| {
+        let connector = parse(with(patch), secrets).unwrap();
+        let prepared = connector
+            .prepare(&Settings::default(), &SecretSources::default())
+            .unwrap();
+        let text = |h: &crate::transport::HeaderField| format!("{}: {}", h.name, h.value.as_str());
+        let all = prepared.authorization.iter().chain(&prepared.secret_headers);
+        assert!(all.clone().all(|header| header.secret && !header.travels));
+        all.map(text).collect::<Vec<_>>()
+    };
+    let user = json!({"user": "us:er", "password": "p:ä"});
+    let basic = json!({"hasAuth": true});
+    assert_eq!(
+        prepare(basic.clone(), user.clone()),
+        ["Authorization: Basic dXM6ZXI6cDrDpA=="]
+    );
+    assert!(prepare(json!({}), user).is_empty());
+    assert_eq!(
+        prepare(json!({}), json!({"secretHeaders": {"X-K": "  v "}})),
+        ["X-K: v"]
+    );
+    let secrets = json!({"user": "u", "password": "p", "secretHeaders": {"authorization": "Token s"}});
+    assert_eq!(
+        prepare(basic, secrets),
+        ["Authorization: Basic dTpw", "authorization: Token s"]
+    );
+}
+
+#[test]
+fn no_secret_is_printed_and_every_one_is_masked() {
+    let secrets =
+        json!({"user": "robot", "password": "hunter2!", "secretHeaders": {"X-Key": "Token s3cret"}});
+    let connector = parse(with(json!({"hasAuth": true})), secrets).unwrap();
+    let printed = format!(
+        "{connector:?} {:?} {}",
+        connector.secrets().unwrap(),
+        connector.config_json()
+    );
+    for secret in ["robot", "hunter2!", "s3cret"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    let prepared = connector
+        .prepare(&Settings::default(), &SecretSources::default())
+        .unwrap();
+    let masks: Vec<&str> = prepared.masks.iter().map(|mask| mask.as_str()).collect();
+    for secret in [
+        "robot",
+        "hunter2!",
+        "s3cret",
+        "Token s3cret",
+        "cm9ib3Q6aHVudGVyMiE=",
+    ] {
+        assert!(masks.contains(&secret), "{secret}");
+    }
+    assert!(masks.is_sorted_by_key(|mask| std::cmp::Reverse(mask.len())));
+    let restored = Connector::restore(
+        "tracker",
+        &connector.config_json(),
+        "[]",
+        connector.secrets.clone().unwrap(),
+    );
+    assert_eq!(restored.unwrap().secrets, connector.secrets);
+}
+
+#[test]
+fn references_are_read_at_every_prepare_and_only_where_allowed() {
+    let base = std::env::temp_dir().join(format!("casehook-secrets-{}", std::process::id()));
+    let inside = base.join("inside");
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::write(base.join("outside"), "x").unwrap();
+    std::fs::write(inside.join("password"), "first\r\n").unwrap();
+    std::os::unix::fs::symlink(base.join("outside"), inside.join("link")).unwrap();
+    let sources = SecretSources {
+        env: vec!["PATH".to_owned(), "CASEHOOK_KEY".to_owned()],
+        dir: Some(inside.clone()),
+    };
+    let with_password = |reference: Value| {
+        let secrets = json!({"user": "u", "password": reference, "secretHeaders": {"X-P": {"env": "PATH"}}});
+        let connector = parse(with(json!({"hasAuth": true})), secrets).unwrap();
+        Connector::restore("n", &connector.config_json(), "[]", connector.secrets.unwrap()).unwrap()
+    };
+    let connector = with_password(json!({"file": inside.join("password")}));
+    let settings = Settings::default();
+    connector.check(&settings, &sources).unwrap();
+    let password = || {
+        let prepared = connector.prepare(&settings, &sources).unwrap();
+        assert!(
+            prepared
+                .secret_headers
+                .iter()
+                .any(|h| h.name == "X-P" && !h.value.is_empty())
+        );
+        prepared.masks.iter().any(|mask| mask.as_str() == "first")
+    };
+    assert!(password());
+    std::fs::write(inside.join("password"), "second").unwrap();
+    assert!(!password());
+    refused(
+        connector.check(&settings, &SecretSources::default()),
+        "secrets.password",
+        "not allow",
+    );
+    for reference in [
+        json!({"env": "CASEHOOK_KEY"}),
+        json!({"env": "HOME"}),
+        json!({"file": "../outside"}),
+        json!({"file": base.join("outside")}),
+        json!({"file": "link"}),
+    ] {
+        let connector = with_password(reference);
+        refused(
+            connector.check(&settings, &sources),
+            "secrets.password",
+            "not allow",
+        );
+        refused(
+            connector.prepare(&settings, &sources).map(|_| ()),
+            "secrets.password",
+            "not allow",
+        );
+    }
+    let gone = with_password(json!({"file": "nothing"}));
+    refused(
+        gone.prepare(&settings, &sources).map(|_| ()),
+        "secrets.password",
+        "cannot be read",
+    );
+    std::fs::remove_dir_all(&base).unwrap();
+}
+
+#[test]
+fn warns_of_what_may_be_a_mistake() {
+    let table = [
+        (
+            json!({"createIncidentJson": r#"{"d": {{{case.description}}}}"#}),
+            "config.createIncidentJson",
+            "case.title",
+        ),
+        (
+            json!({"updateIncidentJson": r#"{"d": {{{case.title}}}}"#}),
+            "config.updateIncidentJson",
+            "case.description",
+        ),
+        (
+            json!({"createCommentJson": "{}"}),
+            "config.createCommentJson",
+            "case.comment",
+        ),
+        (
+            json!({"getIncidentUrl": "http://127.0.0.1/x"}),
+            "config.getIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"createCommentUrl": "http://127.0.0.1/x"}),
+            "config.createCommentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"viewIncidentUrl": "http://127.0.0.1/x"}),
+            "config.viewIncidentUrl",
+            "external.system.title",
+        ),
+        (
+            json!({"createIncidentUrl": "http://127.0.0.1/x/"}),
+            "config.createIncidentUrl",
+            "slashes",
+        ),
+        (
+            json!({"createIncidentUrl": "http://127.0.0.1/x?a=b//c"}),
+            "config.createIncidentUrl",
+            "slashes",
+        ),
+        (
+            json!({"verificationMode": "none"}),
+            "config.verificationMode",
+            "not verified",
+        ),
+        (json!({"ca": "***"}), "config.ca", "no effect"),
+        (
+            json!({"headers": {"Cookie": "a"}, "createIncidentUrl": "http://tracker.example/x"}),
+            "config.createIncidentUrl",
+            "plain http",
+        ),
+    ];
+    for (patch, field, words) in table {
+        let warnings = configure(with(patch.clone()), Value::Null).unwrap();
+        assert_eq!(warnings.len(), 1, "{patch}: {warnings:?}");
+        assert_eq!(warnings[0].field, field);
+        assert!(warnings[0].message.contains(words), "{warnings:?}");
+    }
+    let silent = [
+        json!({"createIncidentUrl": "http://127.0.0.1/"}),
+        json!({"createIncidentUrl": "http://tracker.example/x?u=http://y"}),
+        json!({"getIncidentMethod": "post", "getIncidentJson": r#"{"id": {{{external.system.id}}}}"#,
+            "getIncidentUrl": "http://127.0.0.1/find"}),
+    ];
+    for patch in silent {
+        assert_eq!(
+            configure(with(patch.clone()), Value::Null).unwrap(),
+            [],
+            "{patch}"
+        );
+    }
+}
+
+#[test]
+fn tls_settings_are_refused_where_they_would_be_ignored() {
+    let https = |mut patch: Value| {
+        patch["createIncidentUrl"] = json!("https://tracker.example/x");
+        with(patch)
+    };
+    configure(https(json!({})), Value::Null).unwrap();
+    configure(https(json!({"verificationMode": "full"})), Value::Null).unwrap();
+    let certificate = json!({"hasAuth": true, "authType": fields::CERTIFICATE});
+    let table = [
+        (json!({"ca": "Y2E="}), "config.ca"),
+        (
+            json!({"verificationMode": "certificate"}),
+            "config.verificationMode",
+        ),
+        (certificate, "config.authType"),
+    ];
+    for (patch, field) in table {
+        refused(
+            configure(https(patch), json!({"pfx": "cGZ4"})),
+            field,
+            "not supported yet",
+        );
+    }
+    assert_eq!(accepted(json!({})).config.auth, Auth::None);
+}
+
+#[test]
+fn policies_combine_settings_and_document() {
+    let settings =
+        Settings::from_json(r#"{"responseTimeout": "5s", "maxResponseContentLength": 7}"#).unwrap();
+    let limits = |patch: Value| {
+        let prepared = accepted(patch).prepare(&settings, &SecretSources::default());
+        let limits = prepared.unwrap().network.limits;
+        (
+            limits.connect.as_millis(),
+            limits.response.as_millis(),
+            limits.body_bytes,
+        )
+    };
+    assert_eq!(limits(json!({})), (5_000, 5_000, 7));
+    assert_eq!(
+        limits(json!({"timeouts": {"connectMs": 1, "responseMs": 60_000}})),
+        (1, 60_000, 7)
+    );
+    assert_eq!(limits(json!({"timeouts": {"responseMs": 60_000}})).0, 10_000);
+}

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::connector::nearest;
 use crate::connector::table::child;
+use crate::connector::words;
 use crate::error::{Error, Result};
 
 /// The sizes that a push may have; each is refused with an error of its own.
@@ -295,7 +295,7 @@ fn known(map: &Map<String, Value>, path: &str, names: &[&str]) -> Result<()> {
         None => Ok(()),
         Some(key) => Err(Error::case(
             child(path, key),
-            nearest::unknown(key, names.iter().copied()),
+            words::unknown(key, names.iter().copied()),
         )),
     }
 }
@@ -305,7 +305,7 @@ fn missing(path: &str, right: &str) -> Error {
 }
 
 fn wrong(path: &str, right: &str, found: &Value) -> Error {
-    let kind = nearest::kind(found);
+    let kind = words::kind(found);
     Error::case(path, format!("this must be {right}, not {kind}"))
 }
 

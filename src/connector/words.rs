@@ -1,0 +1,62 @@
+//! Words for errors about documents: the nearest known name, the kind of a value, a quoted name.
+
+use serde_json::Value;
+
+use crate::template::nearest;
+
+/// The message for a field that is not known: names the nearest known one, or all where none is near.
+pub(crate) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("there is no such field; did you mean \"{near}\"?"),
+        None if known.clone().count() <= 10 => {
+            let names: Vec<String> = known.map(|name| format!("\"{name}\"")).collect();
+            format!("there is no such field; known are {}", names.join(", "))
+        }
+        None => "there is no such field".to_owned(),
+    }
+}
+
+/// What a JSON value is, in words.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A name from outside as it may stand in an error: quoted, escaped, cut to a readable length.
+pub(crate) fn quoted(name: &str) -> String {
+    let short: String = name.chars().take(60).collect();
+    let dots = if short.len() < name.len() { "..." } else { "" };
+    format!("{short:?}{dots}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_nearest_field_or_all_of_a_few() {
+        let known = ["createIncidentUrl", "hasAuth"];
+        assert!(
+            unknown("createIncidentURL", known.into_iter()).contains("did you mean \"createIncidentUrl\"?")
+        );
+        assert!(
+            unknown("something", known.into_iter()).ends_with("known are \"createIncidentUrl\", \"hasAuth\"")
+        );
+        assert_eq!(
+            unknown("something", known.into_iter().cycle().take(11)),
+            "there is no such field"
+        );
+    }
+
+    #[test]
+    fn a_long_name_is_cut_at_a_character() {
+        assert_eq!(quoted("a\n"), "\"a\\n\"");
+        assert!(quoted(&"é".repeat(100)).ends_with("\"..."));
+    }
+}
