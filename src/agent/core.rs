@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::connector::{Connector, SecretSources, Settings};
-use crate::drain::{Engine, Workers};
 use crate::drain::Tools;
+use crate::drain::{Engine, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::process::{Bell, DrainLock, ProcessGuard};
@@ -174,7 +174,10 @@ impl Core {
             [] => "there are none yet".to_owned(),
             _ => format!("there are: {}", names.join(", ")),
         };
-        Error::new(ErrorKind::NotFound, format!("no connector is named {name:?}; {there}"))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("no connector is named {name:?}; {there}"),
+        )
     }
 }
 

@@ -15,8 +15,8 @@ use self::registry::Slot;
 use crate::connector::{Connector, Warning};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Attempt, Case, ConnectorHealth, ConnectorStats, Filter, Link, PushId, PushState, PushStatus, Request, Stats,
-    TestReport, limits,
+    Attempt, Case, ConnectorHealth, ConnectorStats, Filter, Link, PushId, PushState, PushStatus, Request,
+    Stats, TestReport, limits,
 };
 use crate::options::Options;
 use crate::outbox::{NewPush, decision};
@@ -191,7 +191,9 @@ impl Agent {
         if pushes.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = core.store.enqueue(&pushes, &core.retention, core.clock.now().wall)?;
+        let ids = core
+            .store
+            .enqueue(&pushes, &core.retention, core.clock.now().wall)?;
         core.wake();
         Ok(ids)
     }
@@ -324,7 +326,10 @@ impl Agent {
                 let own = counts.iter().find(|counts| counts.connector == stored.id);
                 let of = |state: PushState| {
                     let place = PushState::ALL.iter().position(|s| *s == state);
-                    own.zip(place).and_then(|(own, place)| own.by_state.get(place)).copied().unwrap_or(0)
+                    own.zip(place)
+                        .and_then(|(own, place)| own.by_state.get(place))
+                        .copied()
+                        .unwrap_or(0)
                 };
                 ConnectorStats {
                     connector: stored.name.clone(),
@@ -359,7 +364,11 @@ impl Agent {
             ..(*connector).clone()
         };
         let link = self.linked(core, &stored, case)?;
-        preview::requests(&whole.prepare(&core.settings, &core.sources)?, case, link.as_ref())
+        preview::requests(
+            &whole.prepare(&core.settings, &core.sources)?,
+            case,
+            link.as_ref(),
+        )
     }
 
     /// Runs the steps of this case against the target, for real, outside the outbox: it opens or updates an incident there
@@ -416,7 +425,10 @@ impl Agent {
         match &self.session.core {
             Some(core) if !core.is_own_process() => Err(forked()),
             Some(core) if !self.session.closed.load(Ordering::Acquire) => Ok(core),
-            _ => Err(Error::new(ErrorKind::Closed, "the agent was closed; open the database again")),
+            _ => Err(Error::new(
+                ErrorKind::Closed,
+                "the agent was closed; open the database again",
+            )),
         }
     }
 
@@ -426,7 +438,9 @@ impl Agent {
         name: &str,
         connector: &Connector,
     ) -> Result<Option<Vec<crate::connector::SecretField>>> {
-        let Some(stored) = core.store.connector(name)? else { return Ok(None) };
+        let Some(stored) = core.store.connector(name)? else {
+            return Ok(None);
+        };
         if !core.store.has_secrets(stored.id)? {
             return Ok(None);
         }
@@ -453,7 +467,8 @@ impl Agent {
     fn remove_with(&self, name: &str, undelivered: Undelivered) -> Result<()> {
         let core = self.core()?;
         core.stored(name)?;
-        core.store.remove_connector(name, undelivered, core.clock.now().wall)?;
+        core.store
+            .remove_connector(name, undelivered, core.clock.now().wall)?;
         core.connectors_changed();
         Ok(())
     }
@@ -525,7 +540,9 @@ fn remaining(core: &Core) -> Result<Remaining> {
     let mut left = Remaining::Nothing;
     let counts = core.store.counts()?;
     for stored in core.store.connectors()? {
-        let Some(own) = counts.iter().find(|counts| counts.connector == stored.id) else { continue };
+        let Some(own) = counts.iter().find(|counts| counts.connector == stored.id) else {
+            continue;
+        };
         let of = |state: PushState| {
             PushState::ALL
                 .iter()
@@ -534,7 +551,11 @@ fn remaining(core: &Core) -> Result<Remaining> {
                 .copied()
                 .unwrap_or(0)
         };
-        if PushState::ALL.iter().filter(|s| open(s)).all(|state| of(*state) == 0) {
+        if PushState::ALL
+            .iter()
+            .filter(|s| open(s))
+            .all(|state| of(*state) == 0)
+        {
             continue;
         }
         let halted = stored.paused || stored.health.blocked.is_some();
@@ -589,7 +610,10 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn no_push(id: PushId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no push {id} (history is pruned after a while)"))
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no push {id} (history is pruned after a while)"),
+    )
 }
 
 fn forked() -> Error {
@@ -599,5 +623,7 @@ fn forked() -> Error {
 
 /// What is left until the deadline; without one (a time-out beyond what the clock can hold), a long while.
 fn time_left(deadline: Option<Instant>) -> Duration {
-    deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()))
+    deadline.map_or(LOOK_EVERY, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    })
 }

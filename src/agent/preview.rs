@@ -36,7 +36,10 @@ pub(super) fn check(prepared: &Prepared, case: &Case) -> Result<()> {
     let refuse = |error: RenderError| {
         Error::case(
             "incident",
-            format!("the connector cannot render this case: {}: {}", error.field, error.message),
+            format!(
+                "the connector cannot render this case: {}: {}",
+                error.field, error.message
+            ),
         )
     };
     let known = known_id(case, None);
@@ -69,7 +72,13 @@ pub(super) fn requests(prepared: &Prepared, case: &Case, link: Option<&Link>) ->
     let key = Some("00000000-0000-7000-8000-000000000000");
     let mut subjects = Vec::new();
     match known {
-        None => subjects.push((Step::Create, Subject { idempotency_key: key, ..subject(case, None) })),
+        None => subjects.push((
+            Step::Create,
+            Subject {
+                idempotency_key: key,
+                ..subject(case, None)
+            },
+        )),
         Some(_) if config.update.is_some() => subjects.push((Step::Update, subject(case, Some(id)))),
         Some(_) => {}
     }
@@ -90,7 +99,10 @@ pub(super) fn requests(prepared: &Prepared, case: &Case, link: Option<&Link>) ->
         .iter()
         .map(|(step, subject)| {
             let request = step::render(*step, prepared, subject).map_err(|error| {
-                let message = format!("the connector cannot render this case: {}: {}", error.field, error.message);
+                let message = format!(
+                    "the connector cannot render this case: {}: {}",
+                    error.field, error.message
+                );
                 Error::case("incident", message)
             })?;
             let mut shown = shown(*step, &request, prepared);

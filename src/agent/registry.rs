@@ -55,7 +55,10 @@ impl Slot {
 
 fn resolve(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.file_name() else {
-        let message = format!("{:?} does not name a file; give the path of the database", path.display());
+        let message = format!(
+            "{:?} does not name a file; give the path of the database",
+            path.display()
+        );
         return Err(Error::new(ErrorKind::Argument, message).at("path"));
     };
     if let Ok(whole) = path.canonicalize() {
@@ -66,7 +69,10 @@ fn resolve(path: &Path) -> Result<PathBuf> {
         _ => Path::new("."),
     };
     let folder = folder.canonicalize().map_err(|error| {
-        let message = format!("the folder {} cannot be used: {error}; create it first", folder.display());
+        let message = format!(
+            "the folder {} cannot be used: {error}; create it first",
+            folder.display()
+        );
         Error::new(ErrorKind::Store, message).at("path")
     })?;
     Ok(folder.join(name))

@@ -103,10 +103,14 @@ impl Trial<'_> {
         self.report.steps.push(TestStep {
             step,
             request: Some(shown(step, &request, self.prepared)),
-            answer: result.as_ref().ok().map(|answer| shown_answer(answer, self.prepared)),
+            answer: result
+                .as_ref()
+                .ok()
+                .map(|answer| shown_answer(answer, self.prepared)),
             ok: read.is_ok(),
             verdict,
-            duration_ms: u64::try_from((ended.steady.saturating_sub(started.steady)).as_millis()).unwrap_or(u64::MAX),
+            duration_ms: u64::try_from((ended.steady.saturating_sub(started.steady)).as_millis())
+                .unwrap_or(u64::MAX),
         });
         match read {
             Ok(success) => self.take(success),
@@ -117,7 +121,10 @@ impl Trial<'_> {
 
     fn take(&mut self, success: Success) {
         match success {
-            Success::Created { external_id, view_url } => {
+            Success::Created {
+                external_id,
+                view_url,
+            } => {
                 self.report.external_id = Some(external_id);
                 self.report.external_url = view_url;
             }
@@ -136,7 +143,10 @@ fn told(success: &Success) -> String {
         Success::Created { external_id, .. } => format!("created; its id is {external_id}"),
         Success::Updated => "updated".to_owned(),
         Success::Got { title, url, .. } => {
-            format!("read back; its title is {:?}, its link {url}", title.as_deref().unwrap_or_default())
+            format!(
+                "read back; its title is {:?}, its link {url}",
+                title.as_deref().unwrap_or_default()
+            )
         }
         Success::Commented => "comment added".to_owned(),
         Success::Found(_) => "looked up".to_owned(),

@@ -203,6 +203,23 @@ impl Connector {
         })
     }
 
+    /// Ready to render, but not to send: for checks that must work without the key of the secrets.
+    pub(crate) fn without_secrets(&self, settings: &Settings) -> crate::step::Prepared {
+        crate::step::Prepared {
+            config: Arc::clone(&self.config),
+            authorization: None,
+            secret_headers: Vec::new(),
+            network: Arc::new(NetworkPolicy::new(&self.config, settings)),
+            masks: Arc::default(),
+        }
+    }
+
+    /// Whether a secret is a reference, to be read anew for each request.
+    pub(crate) fn has_secret_references(&self) -> bool {
+        self.secrets()
+            .is_ok_and(|secrets| secrets.iter().any(|(_, secret)| secret.is_reference()))
+    }
+
     fn secrets(&self) -> Result<Secrets> {
         Secrets::from_fields(self.secrets.as_deref().unwrap_or_default())
     }

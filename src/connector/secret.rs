@@ -26,6 +26,13 @@ pub(crate) enum Secret {
     File(String),
 }
 
+impl Secret {
+    /// Whether it is read from elsewhere each time it is needed.
+    pub(crate) fn is_reference(&self) -> bool {
+        !matches!(self, Secret::Inline(_))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -71,7 +71,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// `seed` decides jitter and idempotency keys.
-    pub(crate) fn new(store: Arc<dyn Store>, settings: Settings, sources: SecretSources, seed: u64) -> Engine {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        sources: SecretSources,
+        seed: u64,
+    ) -> Engine {
         Engine {
             store,
             settings,
@@ -92,7 +97,9 @@ impl Engine {
         self.refresh(now)?;
         self.store.clamp_due(now.wall)?;
         for id in self.store.interrupted()? {
-            let Some(claim) = self.store.load(id)? else { continue };
+            let Some(claim) = self.store.load(id)? else {
+                continue;
+            };
             let outcome = self.interrupted(&claim, now);
             self.store.record(id, &outcome, now.wall)?;
         }
@@ -134,7 +141,9 @@ impl Engine {
             return Ok(Next::Send(dispatch));
         }
         for _ in 0..self.rotation.len() {
-            let Some(id) = self.rotation.pop_front() else { break };
+            let Some(id) = self.rotation.pop_front() else {
+                break;
+            };
             self.rotation.push_back(id);
             if let Some(dispatch) = self.start_one(id, now)? {
                 return Ok(Next::Send(dispatch));
@@ -145,7 +154,9 @@ impl Engine {
 
     /// Takes the end of a request back and stores what it changes.
     pub(crate) fn complete(&mut self, id: PushId, result: Result<Answer, Failure>, now: Now) -> Result<()> {
-        let Some(mut flight) = self.flights.remove(&id) else { return Ok(()) };
+        let Some(mut flight) = self.flights.remove(&id) else {
+            return Ok(());
+        };
         let connector = flight.claim.push.connector;
         if let Some(gate) = self.gates.get_mut(&connector) {
             gate.tick(now);
@@ -180,8 +191,12 @@ impl Engine {
     /// Pushes whose connector must not send before another moment, or ever, give their turn back.
     fn follow(&mut self, now: Now) -> Result<Option<Box<Dispatch>>> {
         for _ in 0..self.following.len() {
-            let Some(id) = self.following.pop_front() else { break };
-            let Some(flight) = self.flights.remove(&id) else { continue };
+            let Some(id) = self.following.pop_front() else {
+                break;
+            };
+            let Some(flight) = self.flights.remove(&id) else {
+                continue;
+            };
             let gate = self.gates.get(&flight.claim.push.connector);
             let opening = gate.map_or(Opening::Later, |gate| match gate.stored.paused {
                 true => Opening::Later,
@@ -224,7 +239,9 @@ impl Engine {
                 _ => return Ok(None),
             }
             let busy: Vec<PushId> = self.unrecorded.iter().map(|(push, _)| *push).collect();
-            let Some(claim) = self.store.claim(id, now.wall, &busy)? else { return Ok(None) };
+            let Some(claim) = self.store.claim(id, now.wall, &busy)? else {
+                return Ok(None);
+            };
             if let Some(gate) = self.gates.get_mut(&id) {
                 gate.in_flight += 1;
             }
@@ -277,14 +294,16 @@ impl Engine {
             Err(reason) => return self.refuse(flight, &reason, now).map(|()| None),
         };
         flight.prepared = Some(Arc::clone(&prepared));
-        flight.fresh_get = step == Step::Update && config.if_match && flight.etag.is_none() && config.get.is_some();
+        flight.fresh_get =
+            step == Step::Update && config.if_match && flight.etag.is_none() && config.get.is_some();
 
         let target = connector.config.target.as_str();
         let (request, intent) = match self.request(&flight, &prepared, target, now) {
             Ok(made) => made,
             Err(error) => {
                 let situation = situation(&flight, now);
-                let verdict = reading::masked(classify::classify(Trouble::Render(&error), situation), &prepared);
+                let verdict =
+                    reading::masked(classify::classify(Trouble::Render(&error), situation), &prepared);
                 self.conclude(flight, Err(verdict), None, now)?;
                 return Ok(None);
             }
@@ -387,14 +406,17 @@ impl Engine {
             url: flight.url.clone(),
             http_status: status,
             class: read.as_ref().err().map(|verdict| verdict.class),
-            message: read.as_ref().err().map_or(String::new(), |verdict| verdict.message.clone()),
+            message: read
+                .as_ref()
+                .err()
+                .map_or(String::new(), |verdict| verdict.message.clone()),
         };
         log_end(&attempt, self.gates.get(&connector).map(|gate| &gate.stored));
         let mut outcome = match self.connector(connector) {
             Ok(connector) => {
                 let config = Arc::clone(&connector.config);
                 self.with_setting(&flight.claim, &config, now, |claim, setting| match read {
-                    Ok(success) => machine::succeeded(claim, flight.step, flight.comment, success, setting),
+                    Ok(success) => machine::succeeded(claim, flight.comment, success, setting),
                     Err(ref verdict) => machine::failed(
                         claim,
                         &flight.before,
@@ -478,7 +500,10 @@ impl Engine {
             earliest = earliest.into_iter().chain(at).min();
         }
         for id in &self.following {
-            let gate = self.flights.get(id).and_then(|f| self.gates.get(&f.claim.push.connector));
+            let gate = self
+                .flights
+                .get(id)
+                .and_then(|f| self.gates.get(&f.claim.push.connector));
             if let Some(Opening::At(at)) = gate.map(|gate| gate.next_request(now)) {
                 earliest = earliest.into_iter().chain([at]).min();
             }
@@ -584,7 +609,9 @@ impl Engine {
     /// The document cannot be read, so there is no policy either: the push waits for a new configure.
     fn unusable_connector(&mut self, flight: &Flight, verdict: Option<&Verdict>, now: Now) -> Outcome {
         let mut outcome = progress_only(machine::released(&flight.before, now.wall));
-        let Some(gate) = self.gates.get(&flight.claim.push.connector) else { return outcome };
+        let Some(gate) = self.gates.get(&flight.claim.push.connector) else {
+            return outcome;
+        };
         let reason = verdict.map_or(String::new(), |verdict| verdict.message.clone());
         outcome.health = Some(machine::blocked(&gate.health, reason, now.wall));
         outcome
@@ -592,7 +619,10 @@ impl Engine {
 
     fn interrupted(&mut self, claim: &Claim, now: Now) -> Outcome {
         let progress = &claim.push.progress;
-        let unknown = progress.intent.as_ref().filter(|intent| intent.ended_at.is_none());
+        let unknown = progress
+            .intent
+            .as_ref()
+            .filter(|intent| intent.ended_at.is_none());
         let (Some(intent), Ok(connector)) = (unknown, self.connector(claim.push.connector)) else {
             return progress_only(machine::interrupted(progress, now.wall));
         };

@@ -23,13 +23,21 @@ pub(crate) fn read(
     };
     let answer = match result {
         Ok(answer) => answer,
-        Err(failure) => return Err(masked(classify::classify(Trouble::Failure(failure), situation), prepared)),
+        Err(failure) => {
+            return Err(masked(
+                classify::classify(Trouble::Failure(failure), situation),
+                prepared,
+            ));
+        }
     };
     if step == Step::Find && matches!(answer.status, 404 | 410) {
         return Ok(Success::Found(step::find::Found::None));
     }
     if !(200..300).contains(&answer.status) {
-        return Err(masked(classify::classify(Trouble::Status(answer), situation), prepared));
+        return Err(masked(
+            classify::classify(Trouble::Status(answer), situation),
+            prepared,
+        ));
     }
     success(step, prepared, subject, answer).map_err(|why| {
         let trouble = Trouble::Unusable {

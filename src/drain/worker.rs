@@ -125,7 +125,9 @@ impl Workers {
         if state.running > 0 {
             drop(state);
             self.shared.tools.transport.shutdown();
-            state = self.shared.await_end(self.shared.lock(), deadline.max(Instant::now() + SHUTDOWN_SHARE));
+            state = self
+                .shared
+                .await_end(self.shared.lock(), deadline.max(Instant::now() + SHUTDOWN_SHARE));
         }
         let all_ended = state.running == 0;
         drop(state);
@@ -233,10 +235,17 @@ impl Shared {
 
     fn prune(&self, state: &mut State) {
         let now = Instant::now();
-        if state.pruned_at.is_some_and(|at| now.duration_since(at) < PRUNE_EVERY) {
+        if state
+            .pruned_at
+            .is_some_and(|at| now.duration_since(at) < PRUNE_EVERY)
+        {
             return;
         }
-        match self.tools.store.prune(&self.tools.retention, self.tools.clock.now().wall) {
+        match self
+            .tools
+            .store
+            .prune(&self.tools.retention, self.tools.clock.now().wall)
+        {
             Ok(true) => {}
             Ok(false) => state.pruned_at = Some(now),
             Err(error) => {
@@ -252,7 +261,11 @@ impl Shared {
     }
 
     /// Sleeps until called, or until the time is up if no other thread wakes earlier.
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, wait: Option<Duration>) -> MutexGuard<'a, State> {
+    fn sleep<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        wait: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
         if state.stopping {
             return state;
         }

@@ -34,7 +34,9 @@ mod tests {
     #[test]
     fn grows_by_doubling_up_to_the_cap() {
         let (base, cap) = (Duration::from_secs(1), Duration::from_secs(600));
-        let longest: Vec<u64> = (1..=12).map(|n| full_jitter(base, cap, n, 1.0).as_secs()).collect();
+        let longest: Vec<u64> = (1..=12)
+            .map(|n| full_jitter(base, cap, n, 1.0).as_secs())
+            .collect();
         assert_eq!(longest, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
         assert_eq!(full_jitter(base, cap, u32::MAX, 1.0), cap);
         assert_eq!(full_jitter(base, cap, 5, 0.0), Duration::ZERO);

@@ -98,7 +98,8 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
         Trouble::Interrupted => Verdict {
             class: lost(at.step),
             code: "interrupted".to_owned(),
-            message: "the process ended while the request was under way, so its outcome is not known".to_owned(),
+            message: "the process ended while the request was under way, so its outcome is not known"
+                .to_owned(),
             http_status: None,
             pause: None,
         },
@@ -171,20 +172,26 @@ fn status_message(answer: &Answer) -> String {
 /// Whether a 403 means that a limit is used up (GitHub answers so), rather than that something is forbidden.
 fn limit_exhausted(answer: &Answer) -> bool {
     answer.header("retry-after").is_some()
-        || ["x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"]
-            .iter()
-            .any(|name| answer.header(name).is_some_and(|left| left.trim() == "0"))
+        || [
+            "x-ratelimit-remaining",
+            "x-rate-limit-remaining",
+            "ratelimit-remaining",
+        ]
+        .iter()
+        .any(|name| answer.header(name).is_some_and(|left| left.trim() == "0"))
 }
 
 /// The pause that the answer asks for, at most an hour: Retry-After first, then the reset of an exhausted limit.
 fn asked_pause(answer: &Answer, now: Timestamp) -> Option<Duration> {
     let sent_at = answer.header("date").and_then(http_date).unwrap_or(now);
-    let retry_after = answer.header("retry-after").map(str::trim).and_then(|text| {
-        match text.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => http_date(text).map(|until| until.since(sent_at)),
-        }
-    });
+    let retry_after =
+        answer
+            .header("retry-after")
+            .map(str::trim)
+            .and_then(|text| match text.parse::<u64>() {
+                Ok(seconds) => Some(Duration::from_secs(seconds)),
+                Err(_) => http_date(text).map(|until| until.since(sent_at)),
+            });
     let reset = || {
         ["x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset"]
             .iter()
@@ -197,7 +204,10 @@ fn asked_pause(answer: &Answer, now: Timestamp) -> Option<Duration> {
 /// `X-RateLimit-Reset` and its kin: Unix seconds, Unix milliseconds, seconds from now, or ISO 8601.
 fn limit_reset(text: &str, sent_at: Timestamp) -> Option<Duration> {
     // Fractions of a second occur in the wild; they are cut.
-    let number = text.split_once('.').map_or(text, |(whole, _)| whole).parse::<i64>();
+    let number = text
+        .split_once('.')
+        .map_or(text, |(whole, _)| whole)
+        .parse::<i64>();
     let until = match number {
         Ok(millis) if millis >= EPOCH_MILLIS => Timestamp::from_millis(millis),
         Ok(seconds) if seconds >= EPOCH_SECONDS => Timestamp::from_millis(seconds.saturating_mul(1000)),
@@ -230,7 +240,10 @@ mod tests {
     fn answer(status: u16, headers: &[(&str, &str)]) -> Answer {
         Answer {
             status,
-            headers: headers.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+            headers: headers
+                .iter()
+                .map(|(n, v)| (n.to_string(), v.to_string()))
+                .collect(),
             body: Vec::new(),
             body_fault: None,
         }
@@ -260,7 +273,9 @@ mod tests {
             ),
             (&[501], &[], [Permanent; 5]),
             (
-                &[300, 304, 400, 403, 404, 405, 406, 409, 410, 411, 412, 413, 415, 422, 451, 499],
+                &[
+                    300, 304, 400, 403, 404, 405, 406, 409, 410, 411, 412, 413, 415, 422, 451, 499,
+                ],
                 &[],
                 [Permanent; 5],
             ),
@@ -270,7 +285,11 @@ mod tests {
         for (statuses, headers, classes) in rows {
             for status in *statuses {
                 for (step, class) in Step::ALL.iter().zip(classes) {
-                    assert_eq!(class_of(*status, headers, at(*step)), *class, "{status} {headers:?} on {step}");
+                    assert_eq!(
+                        class_of(*status, headers, at(*step)),
+                        *class,
+                        "{status} {headers:?} on {step}"
+                    );
                 }
             }
         }
@@ -280,7 +299,10 @@ mod tests {
     fn only_a_linked_incident_can_be_gone() {
         for step in Step::ALL {
             for status in [404, 410] {
-                let linked = Situation { by_link: true, ..at(*step) };
+                let linked = Situation {
+                    by_link: true,
+                    ..at(*step)
+                };
                 let expected = match step {
                     Step::Get | Step::Update => Gone,
                     _ => Permanent,
@@ -293,8 +315,15 @@ mod tests {
     #[test]
     fn a_412_is_a_precondition_only_for_an_update_that_carried_if_match() {
         for step in Step::ALL {
-            let with = Situation { if_match: true, ..at(*step) };
-            let expected = if *step == Step::Update { Precondition } else { Permanent };
+            let with = Situation {
+                if_match: true,
+                ..at(*step)
+            };
+            let expected = if *step == Step::Update {
+                Precondition
+            } else {
+                Permanent
+            };
             assert_eq!(class_of(412, &[], with), expected, "{step}");
         }
     }
@@ -305,7 +334,10 @@ mod tests {
             (FailureKind::Refused, [Permanent; 5]),
             (FailureKind::NotConnected, [NotSent; 5]),
             (FailureKind::NotWritten, [Transient; 5]),
-            (FailureKind::Lost, [Uncertain, Transient, Transient, Transient, Uncertain]),
+            (
+                FailureKind::Lost,
+                [Uncertain, Transient, Transient, Transient, Uncertain],
+            ),
             (FailureKind::Redirect, [Permanent; 5]),
         ];
         for (kind, classes) in rows {
@@ -316,23 +348,46 @@ mod tests {
                 status: None,
             };
             for (step, class) in Step::ALL.iter().zip(classes) {
-                assert_eq!(classify(Trouble::Failure(&failure), at(*step)).class, class, "{kind:?} on {step}");
+                assert_eq!(
+                    classify(Trouble::Failure(&failure), at(*step)).class,
+                    class,
+                    "{kind:?} on {step}"
+                );
             }
         }
     }
 
     #[test]
     fn what_happens_without_an_exchange_has_its_class_on_every_step() {
-        let unusable = Unusable { code: "idMissing", message: String::new() };
-        let render = RenderError { field: "getIncidentUrl", message: String::new() };
+        let unusable = Unusable {
+            code: "idMissing",
+            message: String::new(),
+        };
+        let render = RenderError {
+            field: "getIncidentUrl",
+            message: String::new(),
+        };
         for step in Step::ALL {
             let write = matches!(step, Step::Create | Step::Comment);
-            let unusable_class = if *step == Step::Create { UncertainAnswered } else { Permanent };
+            let unusable_class = if *step == Step::Create {
+                UncertainAnswered
+            } else {
+                Permanent
+            };
             let of = |trouble| classify(trouble, at(*step)).class;
-            assert_eq!(of(Trouble::Unusable { status: 200, why: &unusable }), unusable_class);
+            assert_eq!(
+                of(Trouble::Unusable {
+                    status: 200,
+                    why: &unusable
+                }),
+                unusable_class
+            );
             assert_eq!(of(Trouble::Render(&render)), Permanent);
             assert_eq!(of(Trouble::Credentials("x")), Auth);
-            assert_eq!(of(Trouble::Interrupted), if write { Uncertain } else { Transient });
+            assert_eq!(
+                of(Trouble::Interrupted),
+                if write { Uncertain } else { Transient }
+            );
         }
     }
 
@@ -348,8 +403,14 @@ mod tests {
             (&[("retry-after", "18446744073709551615")], Some(3600)),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "soon")], None),
-            (&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(30)),
-            (&[date, ("retry-after", "Sunday, 06-Nov-94 08:50:07 GMT")], Some(30)),
+            (
+                &[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")],
+                Some(30),
+            ),
+            (
+                &[date, ("retry-after", "Sunday, 06-Nov-94 08:50:07 GMT")],
+                Some(30),
+            ),
             (&[date, ("retry-after", "Sun Nov  6 08:50:07 1994")], Some(30)),
             (&[date, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], Some(0)),
             (&[("x-ratelimit-reset", &unix)], Some(90)),
@@ -358,7 +419,10 @@ mod tests {
             (&[("x-ratelimit-reset", "45.7")], Some(45)),
             (&[("ratelimit-reset", "45")], Some(45)),
             (&[date, ("x-ratelimit-reset", "1994-11-06T08:50:37Z")], Some(60)),
-            (&[date, ("x-ratelimit-reset", "1994-11-06T10:50:37+02:00")], Some(60)),
+            (
+                &[date, ("x-ratelimit-reset", "1994-11-06T10:50:37+02:00")],
+                Some(60),
+            ),
             (&[("x-ratelimit-reset", "garbage")], None),
             (&[("retry-after", "5"), ("x-ratelimit-reset", "45")], Some(5)),
             (&[], None),

@@ -34,10 +34,15 @@ pub(crate) fn adopt(claim: &Claim, external_id: &str, now: Timestamp) -> Result<
     let open = progress.state == PushState::Held
         || (progress.state == PushState::Failed && progress.external_id.is_none());
     if !open {
-        return Err(refused(claim, "given an incident", "held (or failed without an incident)"));
+        return Err(refused(
+            claim,
+            "given an incident",
+            "held (or failed without an incident)",
+        ));
     }
     if matches!(external_id, "" | "." | "..") {
-        let message = format!("{external_id:?} cannot be an incident's id; give the id as the target shows it");
+        let message =
+            format!("{external_id:?} cannot be an incident's id; give the id as the target shows it");
         return Err(Error::new(ErrorKind::Argument, message).at("externalId"));
     }
     progress.external_id = Some(external_id.to_owned());

@@ -86,7 +86,12 @@ pub(crate) fn external_id(claim: &Claim) -> Option<&str> {
 
 /// Whether the incident is ours by link, and not named by the host.
 pub(crate) fn by_link(claim: &Claim) -> bool {
-    let given = claim.push.case.external_id.as_deref().is_some_and(|id| !id.is_empty());
+    let given = claim
+        .push
+        .case
+        .external_id
+        .as_deref()
+        .is_some_and(|id| !id.is_empty());
     !given
         && claim
             .link
@@ -109,7 +114,6 @@ pub(crate) fn skipped_comments(claim: &Claim, config: &Config) -> Vec<(u32, Comm
 /// What a successful exchange changes.
 pub(crate) fn succeeded(
     claim: &Claim,
-    step: Step,
     comment: Option<u32>,
     success: Success,
     setting: Setting<'_>,
@@ -123,7 +127,10 @@ pub(crate) fn succeeded(
         .take()
         .or_else(|| external_id(claim).map(str::to_owned));
     match success {
-        Success::Created { external_id, view_url } => {
+        Success::Created {
+            external_id,
+            view_url,
+        } => {
             progress.external_id = Some(external_id);
             progress.external_url = view_url;
             start_step(progress, Step::Get);
@@ -136,7 +143,11 @@ pub(crate) fn succeeded(
         }
         Success::Commented => {
             if let Some(place) = comment {
-                let state = if progress.resends > 0 { CommentState::Uncertain } else { CommentState::Sent };
+                let state = if progress.resends > 0 {
+                    CommentState::Uncertain
+                } else {
+                    CommentState::Sent
+                };
                 outcome.comments.push((place, state));
                 if claim.push.case.id.as_deref().is_some_and(|id| !id.is_empty()) {
                     outcome.marks.push(place);
@@ -170,7 +181,10 @@ pub(crate) fn finished(claim: &Claim, setting: Setting<'_>) -> Outcome {
     outcome.progress.external_id = external_id(claim).map(str::to_owned);
     if let Some(link) = claim.link.as_ref().filter(|_| by_link(claim)) {
         let progress = &mut outcome.progress;
-        progress.external_title = progress.external_title.take().or_else(|| link.external_title.clone());
+        progress.external_title = progress
+            .external_title
+            .take()
+            .or_else(|| link.external_title.clone());
         progress.external_url = progress.external_url.take().or_else(|| link.external_url.clone());
     }
     start_step(&mut outcome.progress, Step::Comment);
@@ -201,21 +215,29 @@ pub(crate) fn failed(
     });
     outcome.health = match verdict.class {
         FailureClass::NotSent => Some(Health {
-            offline: Some(trouble(setting.health.offline.as_ref(), verdict, setting.now, |probes| {
-                setting.now.plus(full_jitter(
-                    config.retry.base,
-                    config.retry.cap,
-                    probes,
-                    setting.dice,
-                ))
-            })),
+            offline: Some(trouble(
+                setting.health.offline.as_ref(),
+                verdict,
+                setting.now,
+                |probes| {
+                    setting.now.plus(full_jitter(
+                        config.retry.base,
+                        config.retry.cap,
+                        probes,
+                        setting.dice,
+                    ))
+                },
+            )),
             ..setting.health.clone()
         }),
         FailureClass::Auth => Some(Health {
             offline: None,
-            blocked: Some(trouble(setting.health.blocked.as_ref(), verdict, setting.now, |probes| {
-                setting.now.plus(blocked_probe(probes))
-            })),
+            blocked: Some(trouble(
+                setting.health.blocked.as_ref(),
+                verdict,
+                setting.now,
+                |probes| setting.now.plus(blocked_probe(probes)),
+            )),
             ..setting.health.clone()
         }),
         FailureClass::Throttled => Some(Health {
@@ -223,7 +245,9 @@ pub(crate) fn failed(
             throttled_until: Some(setting.now.plus(pause(verdict, setting))),
             ..setting.health.clone()
         }),
-        _ => verdict.http_status.and_then(|status| recovered(setting.health, status)),
+        _ => verdict
+            .http_status
+            .and_then(|status| recovered(setting.health, status)),
     };
 
     let counted = !matches!(
@@ -261,8 +285,16 @@ pub(crate) fn failed(
     match verdict.class {
         _ if config.retry.max_attempts == Some(1) => give_up(&mut outcome, comment, None),
         FailureClass::NotSent => {
-            let at = outcome.health.as_ref().and_then(|h| h.offline.as_ref()).map(|t| t.probe_at);
-            wait(progress, at.map_or(Duration::ZERO, |at| at.since(setting.now)), setting.now);
+            let at = outcome
+                .health
+                .as_ref()
+                .and_then(|h| h.offline.as_ref())
+                .map(|t| t.probe_at);
+            wait(
+                progress,
+                at.map_or(Duration::ZERO, |at| at.since(setting.now)),
+                setting.now,
+            );
         }
         FailureClass::Throttled => wait(progress, pause(verdict, setting), setting.now),
         FailureClass::Auth => {
@@ -285,7 +317,9 @@ pub(crate) fn failed(
             OnExternalGone::Fail => give_up(
                 &mut outcome,
                 comment,
-                Some("the linked incident is no longer there; `\"onExternalGone\": \"recreate\"` would open it anew"),
+                Some(
+                    "the linked incident is no longer there; `\"onExternalGone\": \"recreate\"` would open it anew",
+                ),
             ),
             OnExternalGone::Recreate => recreate(&mut outcome, setting),
         },
@@ -328,7 +362,12 @@ pub(crate) fn failed(
 }
 
 /// Notes that a request is about to be written: what must be known if nothing is ever heard of it again.
-pub(crate) fn begun(progress: &Progress, step: Step, external_id: Option<&str>, intent: Option<Intent>) -> Progress {
+pub(crate) fn begun(
+    progress: &Progress,
+    step: Step,
+    external_id: Option<&str>,
+    intent: Option<Intent>,
+) -> Progress {
     let mut next = progress.clone();
     next.state = PushState::Sending;
     next.step = Some(step);
@@ -514,8 +553,15 @@ fn give_up(outcome: &mut Outcome, comment: Option<u32>, why: Option<&str>) {
 /// Why no further try is allowed, where that is so.
 fn exhausted(progress: &Progress, counted: bool, setting: Setting<'_>) -> Option<String> {
     let retry = setting.config.retry;
-    if counted && retry.max_attempts.is_some_and(|most| progress.step_attempts >= most) {
-        return Some(format!("given up after {} attempts: retry.maxAttempts", progress.step_attempts));
+    if counted
+        && retry
+            .max_attempts
+            .is_some_and(|most| progress.step_attempts >= most)
+    {
+        return Some(format!(
+            "given up after {} attempts: retry.maxAttempts",
+            progress.step_attempts
+        ));
     }
     let age = progress
         .age_from

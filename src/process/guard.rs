@@ -44,7 +44,11 @@ impl ProcessGuard {
             }
             // A sweep may have removed the file between opening and locking it.
             if same_file(&file, &path) {
-                return Ok(ProcessGuard { path, pid, _file: file });
+                return Ok(ProcessGuard {
+                    path,
+                    pid,
+                    _file: file,
+                });
             }
         }
     }
@@ -96,7 +100,9 @@ fn sweep(database: &Path, own: u32) {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         let file_name = entry.file_name();
         let pid = file_name
@@ -111,7 +117,10 @@ fn sweep(database: &Path, own: u32) {
                 }
             });
         if stale {
-            log::debug!("removed {}, left by a process that is gone", entry.path().display());
+            log::debug!(
+                "removed {}, left by a process that is gone",
+                entry.path().display()
+            );
         }
     }
 }
@@ -125,7 +134,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
         let first = ProcessGuard::take(&database).unwrap();
-        assert_eq!(ProcessGuard::take(&database).unwrap_err().kind(), ErrorKind::SecondCopy);
+        assert_eq!(
+            ProcessGuard::take(&database).unwrap_err().kind(),
+            ErrorKind::SecondCopy
+        );
         drop(first);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         ProcessGuard::take(&database).unwrap();
@@ -135,7 +147,10 @@ mod tests {
     fn files_left_by_killed_processes_are_swept_and_held_ones_stay() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
-        let (left, held) = (folder.path().join("a.db.lock-1"), folder.path().join("a.db.lock-2"));
+        let (left, held) = (
+            folder.path().join("a.db.lock-1"),
+            folder.path().join("a.db.lock-2"),
+        );
         std::fs::write(&left, "").unwrap();
         let holder = open_private(&held).unwrap();
         holder.try_lock().unwrap();
