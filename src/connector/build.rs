@@ -309,7 +309,10 @@ struct Names {
 }
 
 macro_rules! names {
-    ($const:ident, $stem:literal, $url:ident, $json:ident, $method:ident, $complete:literal, $skips:literal) => {
+    (
+        $const:ident, $stem:literal, $url:ident, $json:ident, $method:ident,
+        $complete:literal, $skips:literal
+    ) => {
         const $const: Names = Names {
             url: concat!($stem, "Url"),
             url_path: concat!("config.", $stem, "Url"),

@@ -25,7 +25,8 @@ pub(crate) struct Config {
     /// createCommentUrl where comments are skipped all the same: still held against allowedHosts.
     pub(crate) unused_comment_url: Option<UrlTemplate>,
     pub(crate) find: Option<Operation>,
-    /// Where the ids of found incidents stand: one id, or a list of ids or of objects with the rest of the path.
+    /// Where the ids of found incidents stand: one id, or a list of ids or of objects with
+    /// the rest of the path.
     pub(crate) find_ids: Option<ResponsePath>,
     /// `headers`, trimmed.
     pub(crate) headers: Vec<(String, String)>,

@@ -75,7 +75,8 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, one saved-objects line, or a bare config object.
+    /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, one saved-objects line,
+    /// or a bare config object.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] with the path of the field at fault.
@@ -176,7 +177,8 @@ impl Connector {
         Ok(warnings)
     }
 
-    /// Origins that secrets are sent to, sorted: stored secrets are kept on a configure without secrets only when unchanged.
+    /// Origins that secrets are sent to, sorted: stored secrets are kept on a configure without secrets
+    /// only when unchanged.
     pub(crate) fn origins(&self) -> Vec<String> {
         let urls = self.config.request_urls();
         let mut origins: Vec<String> = urls
@@ -187,7 +189,8 @@ impl Connector {
         origins
     }
 
-    /// Secrets read (references resolved), headers made: ready to render requests. The error's text says which reference cannot be read.
+    /// Secrets read (references resolved), headers made: ready to render requests.
+    /// The error's text says which reference cannot be read.
     pub(crate) fn prepare(
         &self,
         settings: &Settings,

@@ -155,7 +155,7 @@ fn check_type(kind: &Value) -> Result<()> {
         Some(other) => Err(Error::config(
             "connector_type_id",
             format!(
-                "connectors of type {} are not supported; only \"{CONNECTOR_TYPE}\" (Webhook - Case Management) is",
+                "connectors of type {} are not supported; only \"{CONNECTOR_TYPE}\" is",
                 words::quoted(other)
             ),
         )),

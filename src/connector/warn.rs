@@ -114,7 +114,8 @@ fn needs(list: &mut Vec<Warning>, body: &BodyTemplate, field: &str, variable: &s
     }
 }
 
-/// Whether the reference would have sent something else: it cuts trailing slashes and collapses doubled ones (R18).
+/// Whether the reference would have sent something else (R18): it cuts trailing slashes
+/// and collapses doubled ones.
 fn reference_rewrites(text: &str, template: &UrlTemplate) -> bool {
     let text = text.trim();
     let bytes = text.as_bytes();

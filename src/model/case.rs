@@ -85,7 +85,8 @@ impl Case {
     /// Reads the `params` object: `{"incident": {"title", ...}, "comments": [{"commentId", "comment"}]}`.
     ///
     /// # Errors
-    /// Text that is no JSON, missing titles, values of the wrong type and unknown fields are refused ([`crate::ErrorKind::Case`]).
+    /// Text that is no JSON, missing titles, values of the wrong type and unknown fields are refused
+    /// ([`crate::ErrorKind::Case`]).
     pub fn from_json(text: &str) -> Result<Case> {
         let params: Value = serde_json::from_str(text)
             .map_err(|e| Error::case("params", format!("this is not valid JSON: {e}")))?;
