@@ -1,4 +1,4 @@
-//! Sending one request and reading one answer: all that the rest of casehook knows of the network is [`Transport`].
+//! Sending one request and reading one answer: [`Transport`] is all that others know of the network.
 
 mod address;
 mod body;
