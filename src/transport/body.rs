@@ -26,8 +26,9 @@ pub(super) fn read(mut from: impl Read, limit: u64) -> (Vec<u8>, Option<std::io:
     }
 }
 
-/// Takes off the encodings named by `Content-Encoding`; only gzip is known (R22). `raw` holds at most one piece more than
-/// `limit`.
+/// Takes off the encodings named by `Content-Encoding`; only gzip is known (R22).
+///
+/// `raw` holds at most one piece more than `limit`.
 pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>, Option<BodyFault>) {
     let too_large = Some(BodyFault::TooLarge { limit });
     if cut(&mut raw, limit) {

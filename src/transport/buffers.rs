@@ -5,7 +5,7 @@ use ureq::unversioned::transport::Buffers;
 /// What a buffer holds normally, in bytes.
 pub(super) const SIZE: usize = 16 * 1024;
 
-/// ureq stops a head that is larger than its own limit, so the input grows no further than that and one `SIZE`.
+/// ureq stops at a head larger than its own limit, so the input grows no further than that and one `SIZE`.
 #[derive(Debug, Default)]
 pub(super) struct WireBuffers {
     input: Vec<u8>,

@@ -1,45 +1,28 @@
-//! [`HttpTransport`]: requests through ureq, one agent for each network policy, redirects by casehook's rules.
+//! [`HttpTransport`]: requests through ureq, an agent for each network policy, redirects by casehook's rules.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use url::{Position, Url};
+use url::Url;
 
 use super::connect::{Dialer, closed};
 use super::live::Live;
 use super::phase::{self, Cause, Exchange};
 use super::resolve::{Names, PolicyResolver};
-use super::{
-    Answer, BodyFault, Failure, FailureKind, HeaderField, Method, Request, Transport, body, redirect,
-};
+use super::{Answer, BodyFault, Failure, FailureKind, Method, Request, Transport, body, head, redirect};
 use crate::connector::NetworkPolicy;
 
 /// How many network policies keep their connections; the one used longest ago goes first.
 const MAX_AGENTS: usize = 64;
 
-/// How long a connection waits for its next request, well below the 5 s after which common servers close theirs: a
-/// request that meets a closing server is lost, and whether it was heard is not known.
+/// How long a connection waits for its next request, well below the 5 s after which common servers close
+/// theirs: a request that meets a closing server is lost, and whether it was heard is not known.
 const IDLE: Duration = Duration::from_secs(3);
 
 /// The largest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-
-/// Headers that say how a message is framed or who is asked, and follow from the request itself.
-const OWN_HEADERS: [&str; 8] = [
-    "accept-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// What stands for `authorization` until the head is written: ureq refuses one with bytes above 0x7f.
-const AUTHORIZATION_STAND_IN: &str = "x-casehook-authorization";
 
 /// Sends requests over HTTP/1.1.
 pub(crate) struct HttpTransport {
@@ -118,7 +101,7 @@ impl HttpTransport {
         let limits = &request.network.limits;
         let agent = self.agent(&request.network)?;
         let mut exchange = Exchange::new(limits.connect, response);
-        let head = head(request, url, all, &mut exchange)?;
+        let head = head::write(request, url, all, &mut exchange)?;
         let (outcome, exchange) = phase::run(exchange, || {
             let response = match (&request.body, request.method) {
                 (Some(body), _) => agent.run(head.map(|()| body.as_slice())),
@@ -144,11 +127,7 @@ impl HttpTransport {
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
         let status = head.status.as_u16();
-        let headers: Vec<(String, String)> = head
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), latin1(value.as_bytes())))
-            .collect();
+        let headers = head::read(&head.headers);
         let encodings: Vec<&str> = headers
             .iter()
             .filter(|(name, _)| name == "content-encoding")
@@ -198,7 +177,7 @@ impl HttpTransport {
                 }
             }
             ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
-                Err(unsendable(error.to_string()))
+                Err(head::unsendable(error.to_string()))
             }
             _ => Err(self.lost(error, &exchange)),
         }
@@ -350,78 +329,9 @@ fn on_hop(failure: Failure, led_here: Option<u16>) -> Failure {
     }
 }
 
-/// The head of a request; what the connection must know of it goes into `exchange`.
-fn head(
-    request: &Request,
-    url: &Url,
-    all: bool,
-    exchange: &mut Exchange,
-) -> Result<ureq::http::Request<()>, Failure> {
-    use ureq::http::{HeaderName, HeaderValue, Request as Head};
-    let mut head = Head::new(());
-    *head.method_mut() = match request.method {
-        Method::Get => ureq::http::Method::GET,
-        Method::Post => ureq::http::Method::POST,
-        Method::Put => ureq::http::Method::PUT,
-        Method::Patch => ureq::http::Method::PATCH,
-    };
-    *head.uri_mut() = url[..Position::AfterQuery]
-        .parse()
-        .map_err(|error| unsendable(format!("{} cannot be asked for: {error}", redirect::named(url))))?;
-    let mut longest = url.as_str().len();
-    let fields = request.headers.iter().filter(|field| all || field.travels);
-    for HeaderField { name, value, .. } in fields.filter(|field| !is_own(&field.name)) {
-        let mut bytes = Vec::with_capacity(value.len());
-        for c in value.chars() {
-            bytes.push(u8::try_from(u32::from(c)).map_err(|_| bad_header(name))?);
-        }
-        longest = longest.max(name.len() + bytes.len());
-        let mut key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
-        if key == "authorization" && !bytes.is_ascii() {
-            key = HeaderName::from_static(AUTHORIZATION_STAND_IN);
-            exchange.rename = Some((AUTHORIZATION_STAND_IN, "authorization"));
-        }
-        let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| bad_header(name))?;
-        value.set_sensitive(true);
-        head.headers_mut().append(key, value);
-    }
-    let host = &url[Position::BeforeHost..Position::AfterPort];
-    let host = HeaderValue::from_str(host).map_err(|_| bad_header("Host"))?;
-    head.headers_mut().insert("host", host);
-    head.headers_mut()
-        .insert("accept-encoding", HeaderValue::from_static("gzip"));
-    // Room for method, version, separators, the stand-in's name and the end of the head.
-    exchange.longest_line = longest + 64;
-    Ok(head)
-}
-
-fn is_own(name: &str) -> bool {
-    OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own))
-}
-
-fn bad_header(name: &str) -> Failure {
-    unsendable(format!(
-        "the header {} cannot be sent as given",
-        name.escape_debug()
-    ))
-}
-
-fn unsendable(message: String) -> Failure {
-    Failure {
-        kind: FailureKind::Refused,
-        code: "request",
-        message,
-        status: None,
-    }
-}
-
 fn is_protocol(error: &std::io::Error) -> bool {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<ureq::Error>());
     matches!(inner, Some(ureq::Error::Protocol(_)))
-}
-
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
 }

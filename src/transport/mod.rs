@@ -1,9 +1,10 @@
-//! Sending one request and reading one answer. [`Transport`] is all that the rest of casehook knows of the network.
+//! Sending one request and reading one answer: [`Transport`] is all that others know of the network.
 
 mod address;
 mod body;
 mod buffers;
 mod connect;
+mod head;
 mod http;
 mod live;
 mod phase;
@@ -45,7 +46,8 @@ impl Method {
     }
 }
 
-/// One header. The value is a sequence of latin-1 code points (each `char` at most U+00FF, no controls but tab).
+/// One header. The value is a sequence of latin-1 code points (each `char` at most U+00FF, no controls but
+/// tab).
 #[derive(Clone)]
 pub(crate) struct HeaderField {
     pub(crate) name: String,
@@ -72,8 +74,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Where a body could not be taken as it is (too large, an encoding that was not offered, a broken one), why.
-    /// `body` then holds what could be read. Only non-2xx answers may still be judged by their status.
+    /// Where a body could not be taken as it is (too large, an encoding that was not offered, a broken one),
+    /// why. `body` then holds what could be read. Only non-2xx answers may still be judged by their status.
     pub(crate) body_fault: Option<BodyFault>,
 }
 
@@ -101,9 +103,11 @@ pub(crate) enum BodyFault {
 /// Why no answer came, in the order of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FailureKind {
-    /// Refused by casehook's own rules before a connection was made: allowedHosts, address policy, userinfo in a URL.
+    /// Refused by casehook's own rules before a connection was made: allowedHosts, address policy, userinfo
+    /// in a URL.
     Refused,
-    /// No connection: name not resolved, refused, unreachable, connect time-out, TLS handshake, proxy cannot connect.
+    /// No connection: name not resolved, refused, unreachable, connect time-out, TLS handshake, proxy cannot
+    /// connect.
     NotConnected,
     /// The connection was lost before any byte of the request was written.
     NotWritten,
@@ -117,9 +121,9 @@ pub(crate) enum FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
-    /// A stable word: `dns`, `connectionRefused`, `unreachable`, `connectTimeout`, `tls`, `proxy`, `connectionLost`,
-    /// `responseTimeout`, `redirect`, `hostNotAllowed`, `addressNotAllowed`, `closed`, `request` (a URL or a header that
-    /// cannot be sent).
+    /// A stable word: `dns`, `connectionRefused`, `unreachable`, `connectTimeout`, `tls`, `proxy`,
+    /// `connectionLost`, `responseTimeout`, `redirect`, `hostNotAllowed`, `addressNotAllowed`, `closed`,
+    /// `request` (a URL or a header that cannot be sent).
     pub(crate) code: &'static str,
     /// What happened and what to do, without secrets.
     pub(crate) message: String,

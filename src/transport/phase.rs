@@ -1,7 +1,7 @@
 //! How far the exchange of this thread has come: what decides between "not sent" and "maybe sent".
 //!
-//! ureq runs an exchange on the calling thread from the first look-up to the last byte of the body, so the resolver,
-//! the connector and the sockets find the exchange that they work for in a thread-local.
+//! ureq runs an exchange on the calling thread from the first look-up to the last byte of the body, so that
+//! the resolver, the connector and the sockets find the exchange that they work for in a thread-local.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};

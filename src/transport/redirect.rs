@@ -7,10 +7,11 @@ use super::{Answer, Failure, FailureKind, Method};
 /// The most hops that one request follows.
 pub(super) const MAX_HOPS: usize = 10;
 
-/// Where an answer to a request for `url` leads: a URL to repeat the request at, or none when the answer stands.
+/// Where an answer to a request for `url` leads: a URL to repeat it at, or none when the answer stands.
 ///
-/// 301, 302 and 303 are followed for GET alone, since what follows them turns other methods into GET; 307 and 308 keep
-/// method and body. Without a `Location` an answer is an answer. Whether the new URL's host is allowed is not asked here.
+/// 301, 302 and 303 are followed for GET alone, since what follows them turns other methods into GET; 307
+/// and 308 keep method and body. Without a `Location` an answer is an answer. Whether the new URL's host is
+/// allowed is not asked here.
 pub(super) fn next(method: Method, url: &Url, answer: &Answer) -> Result<Option<Url>, Failure> {
     let keeps_method = match answer.status {
         301..=303 => false,
@@ -33,7 +34,7 @@ pub(super) fn next(method: Method, url: &Url, answer: &Answer) -> Result<Option<
     if !keeps_method && method != Method::Get {
         let method = method.as_str();
         return refused(format!(
-            "a redirect to {named} would turn the {method} into a GET and lose it; use that URL in the connector"
+            "a redirect to {named} would turn the {method} into a GET; use that URL in the connector"
         ));
     }
     if !matches!(target.scheme(), "http" | "https") {

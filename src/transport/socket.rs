@@ -20,7 +20,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Connects until `deadline`. Errors of kind `TimedOut` and, after shutdown, `Interrupted` are this function's own.
+    /// Connects until `deadline`. Errors of kind `TimedOut` and, after shutdown, `Interrupted` are its own.
     pub(super) fn connect(address: SocketAddr, deadline: Instant, live: &Arc<Live>) -> io::Result<Socket> {
         let stream = open(address)?;
         match rustix::net::connect(&stream, &address) {
@@ -99,7 +99,7 @@ impl Read for Socket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(PollFlags::IN)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.lost(&error)),
-                // Shutting down looks like an end of input, and a body that ends with its connection would seem complete.
+                // Shutting down looks like the end of a body that ends with its connection.
                 Ok(0) if self.live.is_closed() => {
                     return Err(stopped(Cause::Closed, "casehook is shutting down"));
                 }

@@ -10,7 +10,8 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::socket::Socket;
 
-/// Full verification against the roots of the system and those that came with casehook. Loaded once, at first use.
+/// Full verification against the roots of the system and those that came with casehook. Loaded once, when
+/// needed.
 pub(super) fn default_config() -> Result<Arc<ClientConfig>, String> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     CONFIG.get_or_init(|| config(&[])).clone()

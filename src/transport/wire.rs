@@ -23,7 +23,7 @@ pub(super) struct Wire {
     buffers: WireBuffers,
     /// Bytes of the request that were not handed to the socket yet.
     pending: Vec<u8>,
-    /// Writing failed after some of the request was taken: the answer may explain why, and nothing follows it.
+    /// Writing failed after some of the request was taken: the answer may say why, and nothing follows it.
     broken: Option<io::Error>,
 }
 
@@ -153,8 +153,8 @@ fn is_idle(tls: &mut StreamOwned<ClientConnection, Socket>) -> bool {
     }
 }
 
-/// With TLS 1.3 a server refuses the client's certificate only after the client has begun to write. It has not looked at
-/// the request then, so that such an alert in place of an answer means "not connected".
+/// With TLS 1.3 a server refuses the client's certificate only after the client has begun to write. It has
+/// not looked at the request then, so that such an alert in place of an answer means "not connected".
 fn refused_by_alert(tls: &StreamOwned<ClientConnection, Socket>, error: io::Error) -> io::Error {
     let alert = match error
         .get_ref()

@@ -221,7 +221,8 @@ fn a_connection_that_its_server_closed_is_not_used_again() {
     let server = Server::start(vec![closing.clone(), closing, ok()]);
     let transport = HttpTransport::new(1);
     for expected in 0..3 {
-        // The close and the next request race: whether it is lost or goes over a new connection, it never comes twice.
+        // The close and the next request race: it is lost or goes over a new connection, and never comes
+        // twice.
         while transport.send(&post(&server.url("/"))).is_err() {
             assert!(server.is_silent());
         }

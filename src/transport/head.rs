@@ -1,0 +1,95 @@
+//! The head of a request from a [`Request`], and the headers of an answer as text.
+
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue};
+use url::{Position, Url};
+
+use super::phase::Exchange;
+use super::{Failure, FailureKind, HeaderField, Method, Request, redirect};
+
+/// Headers that say how a message is framed or who is asked, and follow from the request itself.
+const OWN_HEADERS: [&str; 8] = [
+    "accept-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What stands for `authorization` until the head is written: ureq refuses one with bytes above 0x7f.
+const AUTHORIZATION_STAND_IN: &str = "x-casehook-authorization";
+
+/// The head of a request; what the connection must know of it goes into `exchange`.
+pub(super) fn write(
+    request: &Request,
+    url: &Url,
+    all: bool,
+    exchange: &mut Exchange,
+) -> Result<http::Request<()>, Failure> {
+    let mut head = http::Request::new(());
+    *head.method_mut() = match request.method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Patch => http::Method::PATCH,
+    };
+    *head.uri_mut() = url[..Position::AfterQuery]
+        .parse()
+        .map_err(|error| unsendable(format!("{} cannot be asked for: {error}", redirect::named(url))))?;
+    let mut longest = url.as_str().len();
+    let fields = request.headers.iter().filter(|field| all || field.travels);
+    for HeaderField { name, value, .. } in fields.filter(|field| !is_own(&field.name)) {
+        let mut bytes = Vec::with_capacity(value.len());
+        for c in value.chars() {
+            bytes.push(u8::try_from(u32::from(c)).map_err(|_| bad_header(name))?);
+        }
+        longest = longest.max(name.len() + bytes.len());
+        let mut key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
+        if key == "authorization" && !bytes.is_ascii() {
+            key = HeaderName::from_static(AUTHORIZATION_STAND_IN);
+            exchange.rename = Some((AUTHORIZATION_STAND_IN, "authorization"));
+        }
+        let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| bad_header(name))?;
+        value.set_sensitive(true);
+        head.headers_mut().append(key, value);
+    }
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    let host = HeaderValue::from_str(host).map_err(|_| bad_header("Host"))?;
+    head.headers_mut().insert("host", host);
+    head.headers_mut()
+        .insert("accept-encoding", HeaderValue::from_static("gzip"));
+    // Room for method, version, separators, the stand-in's name and the end of the head.
+    exchange.longest_line = longest + 64;
+    Ok(head)
+}
+
+fn is_own(name: &str) -> bool {
+    OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+fn bad_header(name: &str) -> Failure {
+    unsendable(format!(
+        "the header {} cannot be sent as given",
+        name.escape_debug()
+    ))
+}
+
+pub(super) fn unsendable(message: String) -> Failure {
+    Failure {
+        kind: FailureKind::Refused,
+        code: "request",
+        message,
+        status: None,
+    }
+}
+
+/// Names in lower case, values as latin-1.
+pub(super) fn read(headers: &HeaderMap) -> Vec<(String, String)> {
+    let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), latin1(value.as_bytes())))
+        .collect()
+}
