@@ -306,15 +306,11 @@ fn permit(policy: &NetworkPolicy, url: &Url) -> Result<(), Failure> {
             "the URL carries a user name or password; use secrets instead".to_owned(),
         );
     }
-    if !allows(policy, url) {
+    if !policy.allowed_hosts.allows(url) {
         let host = url.host_str().unwrap_or_default();
         return refused("hostNotAllowed", format!("allowedHosts does not have {host}"));
     }
     Ok(())
-}
-
-fn allows(_policy: &NetworkPolicy, _url: &Url) -> bool {
-    true
 }
 
 /// What casehook itself refuses at a redirect's target is a redirect that must not be followed.

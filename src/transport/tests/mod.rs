@@ -30,7 +30,7 @@ const LIMITS: ExchangeLimits = ExchangeLimits {
 
 fn policy(limits: ExchangeLimits) -> NetworkPolicy {
     NetworkPolicy {
-        allowed_hosts: AllowedHosts {},
+        allowed_hosts: AllowedHosts::default(),
         deny_private_addresses: false,
         limits,
     }

@@ -3,6 +3,44 @@
 use super::super::{FailureKind, redirect};
 use super::*;
 
+fn only(hosts: &[&str], mut request: Request) -> Request {
+    let allowed_hosts = AllowedHosts::parse(hosts).unwrap();
+    request.network = Arc::new(NetworkPolicy {
+        allowed_hosts,
+        ..policy(LIMITS)
+    });
+    request
+}
+
+#[test]
+fn every_hop_is_held_against_the_allowed_hosts() {
+    let target = Server::start(vec![ok()]);
+    let by_name = format!("http://localhost:{}/x", target.address.port());
+    let server = Server::start(vec![to(307, &by_name)]);
+    let failure = send(&only(&["127.0.0.1"], post(&server.url("/")))).unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.code),
+        (FailureKind::Redirect, "hostNotAllowed")
+    );
+    assert_eq!(failure.status, Some(307));
+    assert!(failure.message.contains("localhost"), "{}", failure.message);
+    assert!(target.is_silent());
+
+    server.then(to(307, &target.url("/y")));
+    assert_eq!(
+        send(&only(&["127.0.0.1"], post(&server.url("/"))))
+            .unwrap()
+            .status,
+        200
+    );
+
+    let failure = send(&only(&["other.test"], post(&server.url("/")))).unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.code),
+        (FailureKind::Refused, "hostNotAllowed")
+    );
+}
+
 fn to(status: u16, location: &str) -> Vec<Act> {
     vec![answer(
         &format!("{status} Go"),
