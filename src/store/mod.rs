@@ -1,11 +1,14 @@
 //! The outbox's memory, in the words of delivery. Every implementation passes one conformance suite.
 //!
-//! Every writing call is one transaction: it has happened, durably, when it returns `Ok`, and not at all when it returns an error.
+//! Every writing call is one transaction: it has happened, durably, when it returns `Ok`, and not at all when
+//! it returns an error.
 
 use crate::error::Result;
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, Progress, Push};
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub(crate) mod sqlite;
 
 /// A connector as stored.
@@ -32,7 +35,8 @@ pub(crate) struct NewConnector<'a> {
     pub(crate) config: &'a str,
     pub(crate) warnings: &'a str,
     pub(crate) target: &'a str,
-    /// Field name and plaintext of each secret (JSON text for structured ones); `None` keeps the stored ones.
+    /// Field name and plaintext of each secret (JSON text for structured ones): they replace all stored ones.
+    /// `None` keeps the stored ones.
     pub(crate) secrets: Option<Vec<(String, zeroize::Zeroizing<String>)>>,
 }
 
@@ -42,7 +46,8 @@ pub(crate) struct Health {
     pub(crate) offline: Option<Trouble>,
     pub(crate) blocked: Option<Trouble>,
     pub(crate) throttled_until: Option<Timestamp>,
-    /// Milliseconds for which the connector was worked for while neither paused, blocked, offline nor throttled.
+    /// Milliseconds for which the connector was worked for while neither paused, blocked, offline nor
+    /// throttled.
     pub(crate) odometer_ms: u64,
 }
 
@@ -60,22 +65,30 @@ pub(crate) struct Outcome {
     pub(crate) progress: Progress,
     /// Changed comments: place and state.
     pub(crate) comments: Vec<(u32, crate::model::CommentState)>,
-    /// Places of comments whose identity is to be remembered as sent (only for pushes with a case id).
+    /// Places of comments whose identity is to be remembered as sent. Without effect for a push without case
+    /// id and for comments with an empty id.
     pub(crate) marks: Vec<u32>,
-    /// Sets or replaces the link of (connector, target, case): only for pushes with a case id and an external id.
+    /// Sets or replaces the link of (connector, target, case). Without effect for a push without case id, and
+    /// `Set` also without external id.
     pub(crate) link: LinkChange,
     /// Health of the connector, when this exchange changed it.
     pub(crate) health: Option<Health>,
     pub(crate) attempt: Option<Attempt>,
 }
 
-/// What happens to the link of the push's case at the connector's present target.
+/// What happens to the link of the push's case.
+///
+/// Its target, and that of the comment marks, is the one that the push's stored intent names, else the
+/// connector's present one: what was sent before the connector was pointed elsewhere stays with the old
+/// target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkChange {
     Keep,
-    /// Set from the progress' external id, title and url.
+    /// Set from the progress' external id, title and url. When the state is `Delivered` the link also
+    /// remembers the push, so that older ones know that they were overtaken when the history is gone.
     Set,
-    /// Forget the link and the comment marks of the case at this target.
+    /// Forget the link and the comment marks of the case at this target; marks of the same outcome are set
+    /// afterwards.
     Clear,
 }
 
@@ -108,7 +121,9 @@ pub(crate) enum Undelivered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) connector: ConnectorId,
+    /// In the order of `PushState::ALL`.
     pub(crate) by_state: [u64; 8],
+    /// When the first accepted of those that are queued, sending, waiting or held was accepted.
     pub(crate) oldest_at: Option<Timestamp>,
 }
 
@@ -116,58 +131,83 @@ pub(crate) struct Counts {
 pub(crate) trait Store: Send + Sync {
     // Connectors
 
-    /// Stores a connector under its name, new or in place of the one there, with its secrets, and clears its trouble
-    /// (offline, blocked, throttled), so that its pushes are due at once.
+    /// Stores a connector under its name, new or in place of the one there, with its secrets, and clears its
+    /// trouble (offline, blocked, throttled), so that its pushes are due at once: ready ones that wait are
+    /// due `now`, but those at the step `Find`, which wait for the target's index. A pause stays. A removed
+    /// connector of that name comes back with its number, links and history, unpaused and without secrets.
+    /// `Key` error, and nothing stored, when secrets cannot be sealed.
     fn put_connector(&self, connector: &NewConnector<'_>, now: Timestamp) -> Result<StoredConnector>;
     fn connector(&self, name: &str) -> Result<Option<StoredConnector>>;
     fn connectors(&self) -> Result<Vec<StoredConnector>>;
-    /// The secrets of a connector, decrypted: field name and plaintext.
+    /// The secrets of a connector, decrypted: field name and plaintext, by field name. `Key` error when the
+    /// key is missing or wrong or a row is damaged; never when there are none.
     fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, zeroize::Zeroizing<String>)>>;
     /// Whether any secret is stored for it (needs no key).
     fn has_secrets(&self, id: ConnectorId) -> Result<bool>;
-    /// Forgets the connector, its secrets included; links and comment marks stay. `State` error while pushes are
-    /// undelivered (queued, sending, waiting, held, failed) and `undelivered` says `Refuse`; with `Cancel` they are cancelled,
-    /// but a `sending` one still refuses.
+    /// Forgets the connector, its secrets included; links and comment marks stay. `State` error while pushes
+    /// are undelivered (queued, sending, waiting, held, failed) and `undelivered` says `Refuse`; with
+    /// `Cancel` they are cancelled, but a `sending` one still refuses.
     fn remove_connector(&self, name: &str, undelivered: Undelivered, now: Timestamp) -> Result<()>;
+    /// `NotFound` for a name that is not configured.
     fn set_paused(&self, name: &str, paused: bool, now: Timestamp) -> Result<()>;
     fn set_health(&self, id: ConnectorId, health: &Health) -> Result<()>;
-    /// How many links the connector has at other targets than this one.
+    /// How many links the connector (configured or removed) has at other targets than this one.
     fn links_elsewhere(&self, name: &str, target: &str) -> Result<u64>;
 
     // Accepting
 
-    /// Accepts pushes: all of them or none. Coalesces each where it may. `QueueFull` when undelivered ones (held and failed
-    /// included) would exceed `max_queued`.
+    /// Accepts pushes: all of them or none, with numbers that grow in their order. Due at once.
+    ///
+    /// One that may coalesce takes the place of the last pushes of its lane that are queued or waiting, not
+    /// begun and of the same given external id, back to the first that is not, and as far as the limits of a
+    /// push hold for the union of the comments. `QueueFull` when undelivered ones (held and failed included)
+    /// would then exceed `max_queued`; `NotFound` when a connector was removed.
     fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>>;
 
     // Reading
 
     fn status(&self, id: PushId) -> Result<Option<PushStatus>>;
+    /// Newest first. A connector that was removed still has its history; an unknown name has none.
     fn pushes(&self, filter: &Filter) -> Result<Vec<PushStatus>>;
+    /// Oldest first; the newest 50 of a push are kept.
     fn attempts(&self, id: PushId) -> Result<Vec<Attempt>>;
     fn case(&self, id: PushId) -> Result<Option<Case>>;
     fn link(&self, connector: &str, target: &str, case_id: &str) -> Result<Option<Link>>;
+    /// One entry for each configured connector, by name.
     fn counts(&self) -> Result<Vec<Counts>>;
 
     // Delivering: only the process that drains calls these
 
-    /// The first ready push of the connector that is due, skipping those in `busy`. Changes nothing.
+    /// The first ready push of the connector that is due, by due time and number, skipping those in `busy`.
+    /// Changes nothing.
+    ///
+    /// Ready is what is queued or waiting and has its turn: a push without lane always, of a lane only the
+    /// first one that is queued, sending, waiting or held, and only while no other push of the lane is being
+    /// sent.
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>>;
     /// One push with what its next step needs to know.
     fn load(&self, id: PushId) -> Result<Option<Claim>>;
     /// When the next ready push of the connector is due, skipping those in `busy`.
     fn next_due(&self, connector: ConnectorId, busy: &[PushId]) -> Result<Option<Timestamp>>;
-    /// Notes that a request is about to be written: state `sending`, `begun`, and the intent of a create or comment.
-    /// False, and nothing changed, when the push is no longer ready (cancelled or superseded meanwhile).
+    /// Notes that a request is about to be written: state `sending`, `begun`, and the intent of a create or
+    /// comment. The state and `begun` are set whatever `progress` says. False, and nothing changed, when the
+    /// push is neither ready (it was cancelled or superseded meanwhile) nor already `sending` (its next
+    /// step).
     fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool>;
-    /// Stores what an exchange changed and makes the next push of the lane ready where this one left it.
+    /// Stores what an exchange changed and makes the next push of the lane ready where this one left it. An
+    /// intent does not outlive the states delivered, superseded and cancelled.
+    ///
+    /// Of a push that nobody waits for any more (cancelled or superseded between claim and begin) only the
+    /// attempt and the health are stored. `NotFound` when it is gone.
     fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()>;
-    /// The pushes left in `sending` by a process that died.
+    /// The pushes left in `sending` by a process that died, by number.
     fn interrupted(&self) -> Result<Vec<PushId>>;
-    /// Pulls due times that lie further ahead than the wait they were reckoned with back to `now` plus that wait;
-    /// throttles and probes likewise. For a clock that was set back.
+    /// Pulls due times that lie further ahead than the wait they were reckoned with back to `now` plus that
+    /// wait; throttles and probes likewise, to their longest waits: 10 min for an offline probe, else 1 h.
+    /// For a clock that was set back. A push whose turn comes later is pulled back then.
     fn clamp_due(&self, now: Timestamp) -> Result<()>;
-    /// Removes history past its age and count, at most a batch; true when more is left.
+    /// Removes history (delivered, superseded, cancelled, with their attempts) past its age and count and
+    /// attempts past the age, at most a batch of each; true when more is left. Links and comment marks stay.
     fn prune(&self, retention: &Retention, now: Timestamp) -> Result<bool>;
     /// Notes which process drains, for people.
     fn note_drainer(&self, pid: Option<u32>, now: Timestamp) -> Result<()>;
@@ -175,21 +215,26 @@ pub(crate) trait Store: Send + Sync {
 
     // Decisions by hand
 
-    /// Replaces the progress of a push by hand (retry, adopt, cancel): `change` gets the push and returns the outcome to
-    /// store, in one transaction that nothing else can come between.
+    /// Replaces the progress of a push by hand (retry, adopt, cancel): `change` gets the push and returns the
+    /// outcome to store, in one transaction that nothing else can come between. An error of `change` is
+    /// returned and nothing stored. `change` must not call the store. A failed push that is queued again
+    /// becomes the first of its lane.
     fn decide(
         &self,
         id: PushId,
         now: Timestamp,
         change: &mut dyn FnMut(&Claim) -> Result<Outcome>,
     ) -> Result<()>;
-    /// Removes a failed push.
+    /// Removes a failed push; `State` error for one in another state.
     fn discard(&self, id: PushId) -> Result<()>;
 
     // Whole file
 
-    /// Grows whenever another connection or process changed the database.
+    /// Grows whenever something but this store changed the database; its own changes do not count.
     fn data_version(&self) -> Result<i64>;
+    /// Writes one snapshot to a new file, for its owner alone, while others go on working. `Argument` error
+    /// when there is a file. The key is not in it: it has to be kept apart for the secrets to be readable.
     fn backup(&self, path: &std::path::Path) -> Result<()>;
+    /// Closes it; calls at work end first, later ones err with `Closed`. Closing again does nothing.
     fn close(&self) -> Result<()>;
 }

@@ -216,7 +216,7 @@ pub(super) fn interrupted(conn: &Connection) -> Sql<Vec<PushId>> {
     Ok(found)
 }
 
-pub(super) const CLAMP: &str = "UPDATE pushes SET due_at = ?2 + wait_ms \
+pub(super) const CLAMP: &str = "UPDATE pushes INDEXED BY pushes_ready SET due_at = ?2 + wait_ms \
      WHERE connector_id = ?1 AND ready = 1 AND due_at > ?2 AND due_at > ?2 + wait_ms";
 
 /// See `Store::clamp_due`. Pushes that are not ready are pulled back when they become so.

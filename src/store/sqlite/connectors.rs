@@ -20,6 +20,9 @@ macro_rules! columns {
     };
 }
 
+pub(super) const PULL: &str = "UPDATE pushes INDEXED BY pushes_ready SET due_at = ?2, wait_ms = 0 \
+     WHERE connector_id = ?1 AND ready = 1 AND due_at > ?2 AND step IS NOT 'find'";
+
 /// `key` is there when `connector` brings secrets.
 pub(super) fn put(
     conn: &Connection,
@@ -50,12 +53,7 @@ pub(super) fn put(
     if let Some(secrets) = &connector.secrets {
         vault::replace(conn, stored.id, secrets, key)?;
     }
-    run(
-        conn,
-        "UPDATE pushes SET due_at = ?2, wait_ms = 0 \
-         WHERE connector_id = ?1 AND ready = 1 AND due_at > ?2 AND step IS NOT 'find'",
-        params![stored.id.0, now.as_millis()],
-    )?;
+    run(conn, PULL, params![stored.id.0, now.as_millis()])?;
     Ok(stored)
 }
 
@@ -105,6 +103,10 @@ pub(super) fn has_secrets(conn: &Connection, id: ConnectorId) -> Sql<bool> {
     Ok(found.is_some())
 }
 
+pub(super) const CANCEL_ALL: &str = "UPDATE pushes INDEXED BY pushes_state \
+     SET state = 'cancelled', ready = 0, updated_at = ?2, finished_at = ?2 \
+     WHERE connector_id = ?1 AND state IN ('queued', 'waiting', 'held', 'failed')";
+
 pub(super) fn remove(conn: &Connection, name: &str, undelivered: Undelivered, now: Timestamp) -> Sql<()> {
     let id = by_name(conn, name)?.ok_or_else(|| missing(name))?.id;
     let (sending, others): (i64, i64) = conn
@@ -136,12 +138,7 @@ pub(super) fn remove(conn: &Connection, name: &str, undelivered: Undelivered, no
          AND state IN ('queued', 'waiting', 'held', 'failed'))",
         [id.0],
     )?;
-    run(
-        conn,
-        "UPDATE pushes SET state = 'cancelled', ready = 0, updated_at = ?2, finished_at = ?2 \
-         WHERE connector_id = ?1 AND state IN ('queued', 'waiting', 'held', 'failed')",
-        params![id.0, now.as_millis()],
-    )?;
+    run(conn, CANCEL_ALL, params![id.0, now.as_millis()])?;
     vault::erase(conn, id)?;
     run(
         conn,

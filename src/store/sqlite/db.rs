@@ -54,6 +54,11 @@ impl Db {
     pub(super) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
         let slot = lock(&self.writer);
         let conn = slot.as_ref().ok_or_else(closed)?;
+        if !conn.is_autocommit() {
+            // A roll-back failed, on a full disk perhaps; nothing can be begun before it has succeeded.
+            conn.execute_batch("ROLLBACK")
+                .map_err(|e| Fault::from(e).into_error())?;
+        }
         work(conn).map_err(Fault::into_error)
     }
 
@@ -178,8 +183,8 @@ fn in_transaction<T>(
     Ok(value)
 }
 
-/// Invariant that makes a poisoned lock usable: a transaction rolls back when a panic unwinds through it, so what the
-/// lock guards is a connection without a transaction, or a list of such connections.
+/// Invariant that makes a poisoned lock usable: a transaction rolls back when a panic unwinds through it, so
+/// what the lock guards is a connection without a transaction, or a list of such connections.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

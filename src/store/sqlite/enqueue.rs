@@ -208,11 +208,11 @@ struct Tail {
     occupied: bool,
 }
 
+pub(super) const LANE_TAIL: &str = "SELECT id, state, begun, given_id FROM pushes \
+     WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 ORDER BY id DESC";
+
 fn look_back(conn: &Connection, push: &Ready<'_>, lane: &str) -> Sql<Tail> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, state, begun, given_id FROM pushes \
-         WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 ORDER BY id DESC",
-    )?;
+    let mut statement = conn.prepare_cached(LANE_TAIL)?;
     let mut rows = statement.query(params![lane, push.connector.0])?;
     let mut tail = Tail::default();
     let mut size = Size::of(push);

@@ -1,4 +1,5 @@
-//! Files beside SQLite's own handling: made for their owner alone, and never opened again while SQLite has them.
+//! Files beside SQLite's own handling: made for their owner alone, and never opened again while SQLite has
+//! them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind as Io, Write};
@@ -12,7 +13,8 @@ const OWNER_ONLY: u32 = 0o600;
 
 /// Where the database lies, links resolved, and made empty for its owner alone if it was not there.
 ///
-/// The file exists when this returns, and no descriptor of it is left open: closing one later would drop SQLite's locks.
+/// The file exists when this returns, and no descriptor of it is left open: closing one later would drop
+/// SQLite's locks.
 pub(super) fn prepare_database(path: &Path) -> Result<PathBuf> {
     match create_exclusively(path) {
         Ok(file) => {
@@ -50,7 +52,8 @@ pub(super) fn create_exclusively(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-/// Makes a file with this content, whole and on disk, or leaves nothing. False when a file of that name is there.
+/// Makes a file with this content, whole and on disk, or leaves nothing. False when a file of that name is
+/// there.
 pub(super) fn create_whole(path: &Path, content: &[u8]) -> Result<bool> {
     let draft = beside(path, &format!(".{:016x}.new", fastrand::u64(..)));
     let result = write_draft(&draft, content).and_then(|()| match fs::hard_link(&draft, path) {
@@ -58,7 +61,8 @@ pub(super) fn create_whole(path: &Path, content: &[u8]) -> Result<bool> {
         Err(error) if error.kind() == Io::AlreadyExists => Ok(false),
         Err(error) => match fs::symlink_metadata(path) {
             Ok(_) => Ok(false),
-            // A file system without hard links: renaming is as whole, and only another first start could be overwritten.
+            // A file system without hard links: renaming is as whole, and only another first start could be
+            // overwritten.
             Err(_) if matches!(error.kind(), Io::Unsupported | Io::PermissionDenied) => {
                 fs::rename(&draft, path).map(|()| true)
             }

@@ -21,8 +21,8 @@ pub(crate) type Key = Zeroizing<[u8; 32]>;
 pub(crate) enum KeySource {
     /// The host gives it.
     Given(Key),
-    /// `CASEHOOK_KEY` as it is at opening (64 hex digits, or base64 of 32 bytes), else the file `<database>.key`,
-    /// made when the first secret is stored.
+    /// `CASEHOOK_KEY` as it is at opening (64 hex digits, or base64 of 32 bytes), else the file
+    /// `<database>.key`, made when the first secret is stored.
     Default,
 }
 

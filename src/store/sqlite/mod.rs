@@ -37,7 +37,8 @@ use crate::outbox::{ConnectorId, NewPush, Progress};
 /// How long a call waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One at a time in this process: making a file closes a descriptor of it, and that would drop locks another open took.
+/// One at a time in this process: making a file closes a descriptor of it, and that would drop locks another
+/// open took.
 static OPENING: Mutex<()> = Mutex::new(());
 
 /// An outbox in one SQLite file.
@@ -50,8 +51,8 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens the database, made for its owner alone if it is not there, and brings its schema up to date.
     ///
-    /// `SchemaTooNew` for a newer schema and `Corrupt` for a file that is damaged or not casehook's; both are left
-    /// untouched.
+    /// `SchemaTooNew` for a newer schema and `Corrupt` for a file that is damaged or not casehook's; both are
+    /// left untouched.
     pub(crate) fn open(path: &Path, key: KeySource) -> Result<SqliteStore> {
         SqliteStore::open_with(path, key, PATIENCE)
     }

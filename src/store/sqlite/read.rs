@@ -76,7 +76,7 @@ pub(super) fn pushes(conn: &Connection, filter: &Filter) -> Sql<Vec<PushStatus>>
     Ok(statuses)
 }
 
-pub(super) const LIST_ALL: &str = "SELECT id FROM pushes WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+pub(super) const LIST_ALL: &str = "SELECT id FROM pushes NOT INDEXED WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 pub(super) const LIST_STATE: &str = "SELECT id FROM pushes \
      WHERE connector_id = ?3 AND state = ?4 AND id < ?1 ORDER BY id DESC LIMIT ?2";

@@ -39,7 +39,8 @@ pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
     found.ok_or_else(|| missing(id).into())
 }
 
-/// Stores an exchange; of a push that was cancelled or superseded meanwhile only the log and the connector's health.
+/// Stores an exchange; of a push that was cancelled or superseded meanwhile only the log and the connector's
+/// health.
 pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Timestamp) -> Sql<()> {
     let place = place(conn, id)?;
     if place.open {
@@ -96,7 +97,8 @@ fn remember(
 ) -> Sql<()> {
     let target: Option<String> = one(
         conn,
-        "SELECT coalesce((SELECT target FROM intents WHERE push_id = ?2), target) FROM connectors WHERE id = ?1",
+        "SELECT coalesce((SELECT target FROM intents WHERE push_id = ?2), target) \
+         FROM connectors WHERE id = ?1",
         [connector.0, id.get()],
         |row| row.get(0),
     )?;
@@ -160,10 +162,11 @@ pub(super) const LANE_HEAD: &str = "SELECT id, state, ready FROM pushes \
 pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes \
      WHERE connector_id = ?2 AND state = 'sending' AND +lane = ?1 AND id <> ?3 LIMIT 1";
 
-/// Makes the right push of the lane ready, given the state that push `id` is about to get; says whether that is `id`.
+/// Makes the right push of the lane ready, given the state that push `id` is about to get; says whether that
+/// is `id`.
 ///
-/// Ready is the first open push of the lane, if it is queued or waiting and none of the lane is being sent. So at most
-/// the first one besides `id` can have to change.
+/// Ready is the first open push of the lane, if it is queued or waiting and none of the lane is being sent.
+/// So at most the first one besides `id` can have to change.
 fn hand_on(conn: &Connection, id: PushId, place: &Place, state: PushState, now: Timestamp) -> Sql<bool> {
     let willing = matches!(state, PushState::Queued | PushState::Waiting);
     let Some(lane) = &place.lane else {
@@ -249,8 +252,8 @@ pub(super) fn write_intent(conn: &Connection, id: PushId, intent: Option<&Intent
     run(
         conn,
         "INSERT INTO intents (push_id, step, comment, target, idempotency_key, key_made_at, ended_at, body) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (push_id) DO UPDATE SET step = ?2, comment = ?3, \
-         target = ?4, idempotency_key = ?5, key_made_at = ?6, ended_at = ?7, body = ?8 \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (push_id) DO UPDATE SET step = ?2, \
+         comment = ?3, target = ?4, idempotency_key = ?5, key_made_at = ?6, ended_at = ?7, body = ?8 \
          WHERE (step, comment, target, idempotency_key, key_made_at, ended_at, body) \
          IS NOT (?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
