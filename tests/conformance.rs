@@ -50,7 +50,7 @@ families! {
     secrets_validation = "secrets-validation",
     templating_syntax = "templating-syntax",
     templating_values = "templating-values",
-    #[ignore = "waits for the TLS listener"]
+    #[ignore = "waits for https in the transport"]
     tls = "tls",
     url_encoding = "url-encoding",
     url_normalise = "url-normalise",

@@ -228,3 +228,39 @@ fn the_case_system_goes_down_and_comes_back_on_its_port() {
         200
     );
 }
+
+#[test]
+fn a_script_can_speak_tls() {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    use std::sync::Arc;
+
+    let pem = include_bytes!("conformance/vectors/tls-files/server.pem");
+    let key = include_bytes!("conformance/vectors/tls-files/server.key");
+    let tls = support::tls::Tls::new(pem, key);
+    let server = Scripted::start_with([Reply::empty(204).into()], Some(tls));
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(include_bytes!("conformance/vectors/tls-files/ca.pem"));
+    roots.add(authority.unwrap()).unwrap();
+    let client = CertificateDer::from_pem_slice(include_bytes!("conformance/vectors/tls-files/client.pem"));
+    let client_key = rustls::pki_types::PrivateKeyDer::from_pem_slice(include_bytes!(
+        "conformance/vectors/tls-files/client.key"
+    ));
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![client.unwrap()], client_key.unwrap())
+            .unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(server.fill("127.0.0.1:__TLSPORT__")).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    stream
+        .write_all(b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    let _ = BufReader::new(&mut stream).read_line(&mut answer);
+    assert_eq!(answer, "HTTP/1.1 204 \r\n");
+    assert_eq!(server.received()[0].client_cn.as_deref(), Some("oracle client"));
+}

@@ -22,7 +22,7 @@ const CLIENTS_OWN: &[&str] = &[
 ];
 
 /// What differs, or nothing.
-pub fn compare(vector: &Vector, outcome: &Outcome) -> Result<(), String> {
+pub(crate) fn compare(vector: &Vector, outcome: &Outcome) -> Result<(), String> {
     let case = Comparison::new(outcome);
     match (vector.rule.as_deref(), vector.ours.as_deref()) {
         (None, None) => case.exact(),
@@ -88,6 +88,8 @@ struct Request {
     host: String,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
+    /// The common name in the client's certificate; none where it sent none.
+    client_cn: Option<String>,
 }
 
 impl<'a> Comparison<'a> {
@@ -293,6 +295,7 @@ impl Request {
                     .expect("base64 in a vector"),
                 None => text("body").into_bytes(),
             },
+            client_cn: value["tls_client_cn"].as_str().map(str::to_owned),
         }
     }
 
@@ -305,6 +308,7 @@ impl Request {
             host: request.host.clone(),
             headers,
             body: request.body.clone(),
+            client_cn: request.client_cn.clone(),
         }
     }
 
@@ -332,6 +336,12 @@ impl Request {
         if let Some(name) = names.find(|name| !self.headers.contains_key(*name) && *name != "idempotency-key")
         {
             return Some(format!("header {name} is not expected"));
+        }
+        if self.client_cn != ours.client_cn {
+            return Some(format!(
+                "client certificate: expected {:?}, got {:?}",
+                self.client_cn, ours.client_cn
+            ));
         }
         if !same_body(&self.body, &ours.body) {
             let text = |body: &[u8]| cut(&String::from_utf8_lossy(body));

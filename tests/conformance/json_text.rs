@@ -1,7 +1,7 @@
 //! JSON texts compared as texts: equal apart from white space outside strings.
 
 /// Whether two bodies count as equal: as JSON texts where the expected one is JSON, to the byte where it is not.
-pub fn same_body(expected: &[u8], actual: &[u8]) -> bool {
+pub(crate) fn same_body(expected: &[u8], actual: &[u8]) -> bool {
     if expected == actual {
         return true;
     }

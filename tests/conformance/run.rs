@@ -8,24 +8,25 @@ use serde_json::{Map, Value, json};
 use crate::support::http::Received;
 use crate::support::scripted::{self, Scripted};
 use crate::support::temp_dir;
+use crate::support::tls::Tls;
 use crate::vector::{Params, Vector};
 
 /// Longer than any vector needs; a push that takes it is one that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What happened.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The vector's `expect`, its tokens replaced.
-    pub expect: Value,
-    pub received: Vec<Received>,
-    pub end: End,
+    pub(crate) expect: Value,
+    pub(crate) received: Vec<Received>,
+    pub(crate) end: End,
     /// `config_json` of the connector, where one was made.
-    pub stored: Option<Value>,
+    pub(crate) stored: Option<Value>,
 }
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Refused at configure.
     Configure(String),
     /// Refused by the push call.
@@ -38,17 +39,23 @@ pub enum End {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    pub id: String,
-    pub title: String,
-    pub url: String,
+pub(crate) struct Delivered {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) url: String,
     /// Id and state of each comment, in order.
-    pub comments: Vec<(String, CommentState)>,
+    pub(crate) comments: Vec<(String, CommentState)>,
 }
 
 /// Runs it; an error says what the vector needs and this run cannot give.
-pub fn run(vector: &Vector) -> Result<Outcome, &'static str> {
-    let server = Scripted::start([]);
+pub(crate) fn run(vector: &Vector) -> Result<Outcome, &'static str> {
+    let tls = vector.text.contains("__TLS").then(|| {
+        Tls::new(
+            include_bytes!("vectors/tls-files/server.pem"),
+            include_bytes!("vectors/tls-files/server.key"),
+        )
+    });
+    let server = Scripted::start_with([], tls);
     if let Some(lacking) = server.lacking(&vector.text) {
         return Err(lacking);
     }

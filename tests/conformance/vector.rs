@@ -4,25 +4,25 @@ use serde_json::Value;
 
 /// One measured exchange.
 #[derive(Debug)]
-pub struct Vector {
+pub(crate) struct Vector {
     /// Its place in the file.
-    pub place: usize,
-    pub name: String,
-    pub rule: Option<String>,
-    pub ours: Option<String>,
-    pub config: Value,
-    pub secrets: Value,
-    pub settings: Value,
-    pub params: Params,
-    pub server: Value,
-    pub expect: Value,
+    pub(crate) place: usize,
+    pub(crate) name: String,
+    pub(crate) rule: Option<String>,
+    pub(crate) ours: Option<String>,
+    pub(crate) config: Value,
+    pub(crate) secrets: Value,
+    pub(crate) settings: Value,
+    pub(crate) params: Params,
+    pub(crate) server: Value,
+    pub(crate) expect: Value,
     /// The whole of it as text, to look for tokens.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What is pushed.
 #[derive(Debug)]
-pub enum Params {
+pub(crate) enum Params {
     /// The `params` object.
     Plain(Value),
     /// The object around it; only `pushToService` is one that casehook knows.
@@ -30,7 +30,7 @@ pub enum Params {
 }
 
 /// Reads a family's file.
-pub fn read(text: &str) -> Vec<Vector> {
+pub(crate) fn read(text: &str) -> Vec<Vector> {
     let all: Vec<Value> = serde_json::from_str(text).expect("a family is an array of vectors");
     all.into_iter()
         .enumerate()

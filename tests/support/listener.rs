@@ -1,12 +1,13 @@
 //! A listening socket with a thread for each connection, that stops when dropped whatever its clients do.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::http::{Received, Reply, read_request};
+use super::tls::Tls;
 
 /// What becomes of a connection on which a request begins to arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub struct Listener {
 
 struct Shared {
     service: Arc<dyn Service>,
+    tls: Option<Tls>,
     stopping: AtomicBool,
     connections: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
 }
@@ -50,10 +52,16 @@ struct Shared {
 impl Listener {
     /// Listens at `address`; port 0 picks a free one.
     pub fn start(address: &str, service: Arc<dyn Service>) -> io::Result<Listener> {
+        Listener::start_with(address, service, None)
+    }
+
+    /// The same, behind TLS where it is given.
+    pub fn start_with(address: &str, service: Arc<dyn Service>, tls: Option<Tls>) -> io::Result<Listener> {
         let socket = TcpListener::bind(address)?;
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared {
             service,
+            tls,
             stopping: AtomicBool::new(false),
             connections: Mutex::default(),
         });
@@ -96,24 +104,31 @@ impl Shared {
 
     fn serve(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let _ = self.converse(&stream);
-        let _ = stream.shutdown(Shutdown::Both);
+        let Ok(socket) = stream.try_clone() else { return };
+        let _ = match &self.tls {
+            None => self.converse(stream, None),
+            Some(tls) => tls
+                .accept(stream)
+                .and_then(|(stream, client_cn)| self.converse(stream, client_cn)),
+        };
+        let _ = socket.shutdown(Shutdown::Both);
     }
 
-    fn converse(&self, stream: &TcpStream) -> io::Result<()> {
+    fn converse(&self, stream: impl Read + Write, client_cn: Option<String>) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         loop {
             if reader.fill_buf()?.is_empty() || self.service.opening() == Opening::Cut {
                 return Ok(());
             }
-            let Some(request) = read_request(&mut reader)? else {
+            let Some(mut request) = read_request(&mut reader)? else {
                 return Ok(());
             };
+            request.client_cn.clone_from(&client_cn);
             let last = request
                 .header("connection")
                 .is_some_and(|v| v.eq_ignore_ascii_case("close"));
             match self.service.answer(request) {
-                Answer::Reply(reply) if reply.write(&mut &*stream)? && !last => {}
+                Answer::Reply(reply) if reply.write(reader.get_mut())? && !last => {}
                 Answer::Reply(_) | Answer::Cut => return Ok(()),
             }
         }

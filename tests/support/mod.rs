@@ -5,6 +5,7 @@ pub mod case_system;
 pub mod http;
 pub mod listener;
 pub mod scripted;
+pub mod tls;
 
 use std::path::PathBuf;
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::http::{Received, Reply};
 use super::listener::{Answer, Listener, Service};
+use super::tls::Tls;
 
 /// One line of a script.
 #[derive(Debug, Clone, Default)]
@@ -27,10 +28,11 @@ impl From<Reply> for Line {
     }
 }
 
-/// Two listeners on 127.0.0.1 and, where the machine has it, one on `[::1]`.
+/// Two listeners on 127.0.0.1, one on `[::1]` where the machine has it, and one behind TLS on 127.0.0.1 where asked for.
 pub struct Scripted {
-    /// Dropped first: its threads use the script.
-    listeners: Vec<Listener>,
+    plain: [Listener; 2],
+    ipv6: Option<Listener>,
+    tls: Option<Listener>,
     script: Arc<Script>,
 }
 
@@ -49,15 +51,21 @@ struct State {
 
 impl Scripted {
     pub fn start(lines: impl IntoIterator<Item = Line>) -> Scripted {
+        Scripted::start_with(lines, None)
+    }
+
+    /// The same, with a listener behind TLS where it is given.
+    pub fn start_with(lines: impl IntoIterator<Item = Line>, tls: Option<Tls>) -> Scripted {
         let script = Arc::new(Script::default());
         script.state.lock().unwrap().lines.extend(lines);
-        let service: Arc<dyn Service> = script.clone();
-        let mut listeners = vec![
-            Listener::start("127.0.0.1:0", Arc::clone(&service)).expect("loopback"),
-            Listener::start("127.0.0.1:0", Arc::clone(&service)).expect("loopback"),
-        ];
-        listeners.extend(Listener::start("[::1]:0", service));
-        Scripted { listeners, script }
+        let listen = |address: &str, tls: Option<Tls>| Listener::start_with(address, script.clone(), tls);
+        let loopback = |tls| listen("127.0.0.1:0", tls).expect("a free port on loopback");
+        Scripted {
+            plain: [loopback(None), loopback(None)],
+            ipv6: listen("[::1]:0", None).ok(),
+            tls: tls.map(|tls| loopback(Some(tls))),
+            script,
+        }
     }
 
     /// Adds to the end of the script.
@@ -67,7 +75,7 @@ impl Scripted {
 
     /// `http://127.0.0.1:port` of the first listener.
     pub fn base(&self) -> String {
-        format!("http://{}", self.listeners[0].authority())
+        format!("http://{}", self.plain[0].authority())
     }
 
     /// Every request so far, in the order in which they were read.
@@ -75,35 +83,40 @@ impl Scripted {
         self.script.state.lock().unwrap().received.clone()
     }
 
-    pub fn has_ipv6(&self) -> bool {
-        self.listeners.len() > 2
-    }
-
-    /// Replaces the tokens of the vectors (`__BASE__`, `__HOST2__`, `__PORT6__`, ...) by this server's addresses.
+    /// Replaces the tokens of the vectors (`__BASE__`, `__HOST2__`, `__TLSPORT__`, ...) by this server's addresses.
     pub fn fill(&self, text: &str) -> String {
-        if !text.contains("__") {
-            return text.to_owned();
-        }
         let mut text = text.to_owned();
-        for (listener, suffix) in self.listeners.iter().zip(["", "2", "6"]) {
+        for (suffix, listener) in self.http() {
             let authority = listener.authority();
             text = text
                 .replace(&format!("__BASE{suffix}__"), &format!("http://{authority}"))
                 .replace(&format!("__HOST{suffix}__"), &authority)
                 .replace(&format!("__PORT{suffix}__"), &listener.port().to_string());
         }
+        if let Some(tls) = &self.tls {
+            text = text
+                .replace("__TLS__", &format!("https://{}", tls.authority()))
+                .replace("__TLSPORT__", &tls.port().to_string());
+        }
         text
     }
 
-    /// The tokens that [`Scripted::fill`] cannot replace on this machine or by this server.
+    /// What this server lacks for the tokens in the text.
     pub fn lacking(&self, text: &str) -> Option<&'static str> {
-        if text.contains("__TLS") {
-            return Some("a TLS listener");
+        let ipv6 = ["__BASE6__", "__HOST6__", "__PORT6__"];
+        match text {
+            _ if self.tls.is_none() && text.contains("__TLS") => Some("TLS listener"),
+            _ if self.ipv6.is_none() && ipv6.iter().any(|token| text.contains(token)) => {
+                Some("IPv6 on loopback")
+            }
+            _ => None,
         }
-        let ipv6 = ["__BASE6__", "__HOST6__", "__PORT6__"]
-            .iter()
-            .any(|token| text.contains(token));
-        (ipv6 && !self.has_ipv6()).then_some("IPv6 on loopback")
+    }
+
+    fn http(&self) -> impl Iterator<Item = (&'static str, &Listener)> {
+        let [first, second] = &self.plain;
+        let ipv6 = self.ipv6.as_ref().map(|listener| ("6", listener));
+        [("", first), ("2", second)].into_iter().chain(ipv6)
     }
 }
 
