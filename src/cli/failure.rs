@@ -17,16 +17,19 @@ pub(super) const STORE: i32 = 3;
 #[derive(Debug)]
 pub(super) struct Failure {
     kind: ErrorKind,
-    message: String,
+    /// The file, or the case in it, that it is about.
+    place: Option<String>,
     field: Option<String>,
+    message: String,
 }
 
 impl Failure {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Failure {
         Failure {
             kind,
-            message: message.into(),
+            place: None,
             field: None,
+            message: message.into(),
         }
     }
 
@@ -37,7 +40,7 @@ impl Failure {
 
     /// The same failure, its text begun with where it happened.
     pub(super) fn within(mut self, place: &str) -> Failure {
-        self.message = format!("{place}: {}", self.message);
+        self.place = Some(place.to_owned());
         self
     }
 
@@ -63,20 +66,22 @@ impl Failure {
         }
     }
 
-    /// For people: one line, the field first.
+    /// For people: one line, from the file over the field to what is wrong.
     pub(super) fn text(&self) -> String {
-        match &self.field {
-            Some(field) => format!("{field}: {}", self.message),
-            None => self.message.clone(),
-        }
+        let parts = [self.place.as_deref(), self.field.as_deref(), Some(&self.message)];
+        parts.into_iter().flatten().collect::<Vec<&str>>().join(": ")
     }
 
     /// For machines: `{"error": {"code", "number", "message", "field", "retryable"}}`.
     pub(super) fn json(&self) -> serde_json::Value {
+        let message = match &self.place {
+            Some(place) => format!("{place}: {}", self.message),
+            None => self.message.clone(),
+        };
         json!({"error": {
             "code": self.kind.name(),
             "number": self.kind.number(),
-            "message": self.message,
+            "message": message,
             "field": self.field,
             "retryable": self.kind.is_retryable(),
         }})
@@ -87,8 +92,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure {
             kind: error.kind(),
-            message: error.message().to_owned(),
+            place: None,
             field: error.field().map(str::to_owned),
+            message: error.message().to_owned(),
         }
     }
 }
@@ -123,6 +129,6 @@ mod tests {
             json!({"error": {"code": "config", "number": 1, "message": "a.json: is wrong",
                 "field": "config.headers", "retryable": false}})
         );
-        assert_eq!(failure.text(), "config.headers: a.json: is wrong");
+        assert_eq!(failure.text(), "a.json: config.headers: is wrong");
     }
 }
