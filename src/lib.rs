@@ -1,5 +1,38 @@
-//! casehook pushes cases to any case-management system.
-#![allow(dead_code, clippy::unimplemented, missing_docs)]
+//! casehook is an embedded agent that pushes cases (incidents, alerts, tickets) to any case-management system.
+//!
+//! A program calls [`Agent::push`]; casehook stores the case in SQLite, and background threads deliver it over HTTP as a
+//! connector document describes: create, read back, update, comment. It survives offline weeks, `kill -9`, slow and lying
+//! servers and expired passwords, without losing a case and without opening one twice.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use casehook::{Agent, Case, Connector, Options};
+//!
+//! # fn main() -> casehook::Result<()> {
+//! let agent = Agent::open("cases.db", Options::default())?;
+//! let connector = Connector::from_json(r#"{
+//!     "config": {
+//!         "createIncidentUrl": "https://tickets.example.com/api/issues",
+//!         "createIncidentJson": "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}",
+//!         "createIncidentResponseKey": "id",
+//!         "getIncidentUrl": "https://tickets.example.com/api/issues/{{{external.system.id}}}",
+//!         "getIncidentResponseExternalTitleKey": "title",
+//!         "viewIncidentUrl": "https://tickets.example.com/issues/{{{external.system.id}}}",
+//!         "updateIncidentUrl": "https://tickets.example.com/api/issues/{{{external.system.id}}}",
+//!         "updateIncidentJson": "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}",
+//!         "hasAuth": false
+//!     }
+//! }"#)?;
+//! agent.configure("tracker", &connector)?;
+//!
+//! let case = Case::new("Disk full").id("host-7/disk").description("/var is at 100 %").comment("c1", "first look");
+//! let push = agent.push("tracker", &case)?;
+//! let status = agent.wait(push, Duration::from_secs(30))?;
+//! println!("{}: {}", status.state, status.external_url.unwrap_or_default());
+//! agent.close(Duration::from_secs(5))
+//! # }
+//! ```
+#![forbid(unsafe_code)]
 
 mod agent;
 #[cfg(feature = "cli")]

@@ -74,7 +74,7 @@ mod tests {
     fn prints_rfc_3339_in_utc() {
         assert_eq!(
             Timestamp::from_millis(1_795_000_000_123).to_string(),
-            "2026-11-18T15:06:40.123Z"
+            "2026-11-18T11:06:40.123Z"
         );
         assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
     }
