@@ -116,7 +116,7 @@ fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Value { name, escaped, line } => {
-                if *escaped && slot.is_body() {
+                if *escaped && slot.is_body() && !name.is_empty() {
                     return Err(format!(
                         "line {line}: `{{{{{name}}}}}` would escape the quotes of the JSON value; \
                          use three braces: `{{{{{{{name}}}}}}}`"
