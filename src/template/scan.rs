@@ -27,7 +27,8 @@ pub(super) enum Piece {
     Hidden,
 }
 
-/// The pieces of a template in order, sections balanced, lines that hold nothing but section tags and comments removed.
+/// The pieces of a template in order: sections balanced, lines that hold nothing but section tags and comments
+/// removed.
 ///
 /// The error is a sentence that says where and what.
 pub(super) fn scan(text: &str) -> Result<Vec<Piece>, String> {
