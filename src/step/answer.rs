@@ -112,10 +112,10 @@ pub(super) fn overview(document: &str) -> String {
         let count = json::members(document).count();
         return match json::members(document).next() {
             None => "it is an empty list".to_owned(),
-            Some((_, first)) => format!(
-                "it is a list of {count}, and its first element has: {}",
-                paths(first)
-            ),
+            Some((_, first)) => match paths(first).as_str() {
+                "" => format!("it is a list of {count}, the first: {}", quote(first)),
+                paths => format!("it is a list of {count}, and its first element has: {paths}"),
+            },
         };
     }
     match paths(document).as_str() {

@@ -14,7 +14,7 @@ pub(crate) enum Found {
     Several(usize),
 }
 
-/// Reads a 2xx answer: the path leads to one id, to a list of ids, or with `[]` through the elements of a list.
+/// Reads a 2xx answer: the path leads to one id, to a list of ids, or with `[]` through a list of objects.
 pub(crate) fn read(config: &Config, answer: &Answer) -> Result<Found, Unusable> {
     let document = answer::required(config, answer)?;
     let Some(path) = &config.find_ids else {

@@ -51,7 +51,9 @@ pub(super) fn members(value: &str) -> impl Iterator<Item = (Option<&str>, &str)>
         };
         let from = at;
         at = skip_value(value, at);
-        Some((name, value.get(from..at)?))
+        let member = value.get(from..at).filter(|member| !member.is_empty());
+        done = member.is_none();
+        Some((name, member?))
     })
 }
 
@@ -161,6 +163,30 @@ mod tests {
             "", "{", "[", "{\"", "{\"a", "{\"a\"", "{\"a\":", "[[", "[\"\\", "]", "{]", "[,,]", "{:}",
         ] {
             assert!(members(text).count() <= 3, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_text_can_be_walked() {
+        const PARTS: [&str; 14] = [
+            "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "1", "\"a\"", "\"a\":", "\u{e9}", "null",
+        ];
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let text: String = (0..random.usize(..12))
+                .map(|_| PARTS[random.usize(..PARTS.len())])
+                .collect();
+            let _ = (members(&text).count(), member(&text, "a"), member(&text, "0"));
+            if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok() {
+                for (name, value) in members(&text) {
+                    for raw in name.into_iter().chain([value]) {
+                        assert!(
+                            serde_json::from_str::<serde::de::IgnoredAny>(raw).is_ok(),
+                            "{text}: {raw}"
+                        );
+                    }
+                }
+            }
         }
     }
 

@@ -31,7 +31,10 @@ impl BodyTemplate {
             if let Err(message) = check_json(&body) {
                 return Err(Error::config(
                     field,
-                    format!("renders to invalid JSON with sample values: {message}"),
+                    format!(
+                        "renders to invalid JSON with sample values: {message}{}",
+                        hint(text)
+                    ),
                 ));
             }
         }
@@ -66,6 +69,15 @@ impl BodyTemplate {
             self.compiled
                 .error(format!("a value cannot be written as JSON: {error}"))
         })
+    }
+}
+
+/// The likeliest cause of invalid JSON, where the template shows it.
+fn hint(template: &str) -> &'static str {
+    if template.contains("\"{{{") || template.contains("\"{{&") {
+        " (a variable brings its own quotes: write none around it)"
+    } else {
+        ""
     }
 }
 
@@ -137,7 +149,7 @@ fn near(text: &str, line: usize, column: usize) -> String {
     }
     match &text[from..to] {
         "" => String::new(),
-        shown => format!(", after `{}`", shown.escape_debug()),
+        shown => format!(", after `{}`", shown.replace(char::is_control, " ")),
     }
 }
 
@@ -226,6 +238,7 @@ mod tests {
         for (template, words) in [
             (r#"{"a":{{case.title}}}"#, "use three braces: `{{{case.title}}}`"),
             (r#"{"a":"{{{case.title}}}"}"#, "invalid JSON with sample values"),
+            (r#"{"a":"{{{case.title}}}"}"#, "brings its own quotes"),
             ("{\n\"a\":1,}", "line 2 column 7, after `"),
             ("", "invalid JSON"),
             ("\u{feff}{}", "invalid JSON"),
@@ -255,6 +268,54 @@ mod tests {
         assert_eq!(template.render(&with(&text)).unwrap(), r#"{ "high": 1 }"#);
         let error = template.render(&with(&number)).unwrap_err();
         assert!(error.message.contains("values of this case"), "{}", error.message);
+    }
+
+    #[test]
+    fn no_template_panics_and_what_compiles_renders() {
+        const PARTS: [&str; 24] = [
+            "{",
+            "}",
+            "{{",
+            "}}",
+            "{{{",
+            "}}}",
+            "[",
+            "]",
+            ",",
+            "\"",
+            "\n",
+            " ",
+            "1",
+            "{{{case.title}}}",
+            "{{{case.tags}}}",
+            "{{#case.tags}}",
+            "{{/case.tags}}",
+            "{{^case.id}}",
+            "{{/case.id}}",
+            "{{{.}}}",
+            "{{! c }}",
+            "{{=< >=}}",
+            "<={{ }}=>",
+            "\u{e000}",
+        ];
+        let tags = [HOSTILE.to_owned()];
+        let variables = Variables {
+            title: HOSTILE,
+            tags: &tags,
+            ..Variables::default()
+        };
+        let mut random = fastrand::Rng::with_seed(9);
+        let mut compiled = 0;
+        for _ in 0..20_000 {
+            let text: String = (0..random.usize(1..12))
+                .map(|_| PARTS[random.usize(..PARTS.len())])
+                .collect();
+            if let Ok(template) = compile(&text) {
+                compiled += 1;
+                assert!(template.render(&variables).is_ok(), "{text}");
+            }
+        }
+        assert!(compiled > 50, "{compiled}");
     }
 
     #[test]

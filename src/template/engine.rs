@@ -104,8 +104,9 @@ impl Compiled {
     }
 }
 
-/// Checks the pieces and writes them anew in a form that leaves the engine nothing to guess: delimiters of one character
-/// that stands nowhere in the text, all values unescaped under short names, no line that it would take for a lone section.
+/// Checks the pieces and writes them anew in a form that leaves the engine nothing to guess: delimiters of one
+/// character that stands nowhere in the text, all values unescaped under short names, no line that it would take
+/// for a lone section.
 fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -> Result<String, String> {
     let (open, close) = delimiters(text).ok_or("the template uses up all private characters")?;
     let nothing = format!("{open}&{NOTHING}{close}");
@@ -116,7 +117,7 @@ fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Value { name, escaped, line } => {
-                if *escaped && slot.is_body() {
+                if *escaped && slot.is_body() && !name.is_empty() {
                     return Err(format!(
                         "line {line}: `{{{{{name}}}}}` would escape the quotes of the JSON value; \
                          use three braces: `{{{{{{{name}}}}}}}`"

@@ -1,4 +1,4 @@
-//! Mustache templates in connector documents: checked when a connector is configured, rendered for each request.
+//! Mustache templates in connector documents: checked at configure, rendered for each request.
 
 mod body;
 mod engine;

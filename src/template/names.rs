@@ -86,6 +86,11 @@ pub(super) fn resolve(slot: Slot, name: &str) -> Result<Variable, String> {
             known.join(", ")
         ));
     }
+    if let Some(text) = known.iter().find(|text| is_member(name, text)) {
+        return Err(format!(
+            "`{name}` does not exist: `{text}` is one value, without members"
+        ));
+    }
     Err(match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!(
             "unknown variable `{name}`; did you mean `{near}`? Known here: {}",
@@ -93,6 +98,10 @@ pub(super) fn resolve(slot: Slot, name: &str) -> Result<Variable, String> {
         ),
         None => format!("unknown variable `{name}`; known here: {}", known.join(", ")),
     })
+}
+
+fn is_member(name: &str, of: &str) -> bool {
+    name.strip_prefix(of).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The names that a slot knows, for messages.
@@ -194,6 +203,7 @@ mod tests {
         assert!(message(Slot::CreateBody, "Case.Title").contains("did you mean `case.title`?"));
         assert!(message(Slot::ViewUrl, "external.system.key").contains("external.system.title"));
         assert!(message(Slot::CreateBody, "toString").starts_with("unknown variable `toString`; known here"));
+        assert!(message(Slot::CreateBody, "case.title.length").contains("`case.title` is one value"));
         assert!(message(Slot::CreateBody, "case").contains("is an object"));
         assert!(message(Slot::CreateBody, "external.system").contains("case.title"));
         assert!(message(Slot::CreateBody, "external.system.id").contains("has no value here"));

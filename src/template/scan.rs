@@ -27,7 +27,8 @@ pub(super) enum Piece {
     Hidden,
 }
 
-/// The pieces of a template in order, sections balanced, lines that hold nothing but section tags and comments removed.
+/// The pieces of a template in order: sections balanced, lines that hold nothing but section tags and comments
+/// removed.
 ///
 /// The error is a sentence that says where and what.
 pub(super) fn scan(text: &str) -> Result<Vec<Piece>, String> {
@@ -44,6 +45,8 @@ pub(super) fn scan(text: &str) -> Result<Vec<Piece>, String> {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// A place whose line is known, and that line.
+    counted: (usize, usize),
     open: String,
     close: String,
     pieces: Vec<Piece>,
@@ -56,6 +59,7 @@ impl<'a> Scanner<'a> {
         Scanner {
             text,
             at: 0,
+            counted: (0, 1),
             open: "{{".to_owned(),
             close: "}}".to_owned(),
             pieces: Vec::new(),
@@ -82,8 +86,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// The line of the place reached, from 1.
-    fn line(&self) -> usize {
-        1 + self.text[..self.at].matches('\n').count()
+    fn line(&mut self) -> usize {
+        let (from, line) = self.counted;
+        self.counted = (self.at, line + self.text[from..self.at].matches('\n').count());
+        self.counted.1
     }
 
     fn push_text(&mut self, length: usize) {
