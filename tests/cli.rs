@@ -78,6 +78,16 @@ impl Drop for Place {
     }
 }
 
+/// A process that does not outlive its test.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn casehook() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_casehook"));
     command
@@ -522,8 +532,9 @@ fn a_backup_is_a_database() {
 fn run_delivers_until_it_is_told_to_stop() {
     let place = Place::new();
     place.configure_at("t", server("200 OK", "{\"id\": 7, \"title\": \"T\"}"));
-    let mut child = place.command(&["run"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut run = place.command(&["run"]);
+    let mut child = Killed(run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(child.0.stderr.take().unwrap());
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     assert!(line.contains("delivering from"), "{line}");
@@ -532,7 +543,7 @@ fn run_delivers_until_it_is_told_to_stop() {
     while place.json(&["status", "1"])[0]["state"] != json!("delivered") {
         assert!(begin.elapsed() < Duration::from_secs(20), "not delivered");
     }
-    let pid = child.id().to_string();
+    let pid = child.0.id().to_string();
     assert!(
         Command::new("kill")
             .args(["-TERM", &pid])
@@ -540,7 +551,7 @@ fn run_delivers_until_it_is_told_to_stop() {
             .unwrap()
             .success()
     );
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -218,7 +218,7 @@ Exit code 1 when something is left or failed."
         #[arg(long, value_name = "TIME", value_parser = duration::parse)]
         timeout: Option<Duration>,
     },
-    /// Deliver until stopped (Ctrl-C or SIGTERM), logging to standard error
+    /// Deliver until Ctrl-C or SIGTERM, with a log on standard error
     Run,
     /// Try a failed, held or waiting push again, or all failed ones
     #[command(after_help = "Examples:

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::failure::{self, Failure};
-use super::out::{Table, count, field, wrap};
+use super::out::{Table, count, field, wrap, wrap_from};
 use super::{duration, input};
 use crate::{Agent, Connector, ConnectorHealth, ConnectorStats, Error, ErrorKind, Timestamp, Warning};
 
@@ -277,7 +277,7 @@ fn warning_lines(warnings: &[Warning]) -> String {
     )];
     for warning in warnings {
         let text = super::out::escape(&format!("- {}: {}", warning.field, warning.message));
-        lines.push(format!("  {}", wrap(&text, 4)));
+        lines.push(format!("  {}", wrap_from(&text, 2, 4)));
     }
     lines.join("\n")
 }

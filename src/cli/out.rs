@@ -127,7 +127,7 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
 }
 
 /// The same for text that begins in column `start` of a line already written.
-fn wrap_from(text: &str, start: usize, indent: usize) -> String {
+pub(super) fn wrap_from(text: &str, start: usize, indent: usize) -> String {
     let mut wrapped = String::new();
     let mut column = start;
     for (place, word) in text.split_whitespace().enumerate() {

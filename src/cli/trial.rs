@@ -7,7 +7,7 @@ use super::args::CaseArgs;
 use super::connectors::unknown;
 use super::failure::{self, Failure};
 use super::input;
-use super::out::{count, cut, escape, wrap};
+use super::out::{count, cut, escape, wrap, wrap_from};
 use crate::{Answer, Case, Request, TestReport, TestStep};
 
 /// How many characters of a body a test report shows; `-v` shows all.
@@ -115,7 +115,7 @@ fn step_lines(number: usize, step: &TestStep, everything: bool) -> String {
         Some(answer) => quote("<", &answer.status.to_string()),
         None => quote("<", "no answer"),
     }
-    lines.push(format!("   {}", wrap(&escape(&step.verdict), 3)));
+    lines.push(format!("   {}", wrap_from(&escape(&step.verdict), 3, 3)));
     lines.join("\n")
 }
 

@@ -14,7 +14,7 @@ use self::case_system::CaseSystem;
 use super::Session;
 use super::connectors::{now, trouble};
 use super::failure::{self, Failure};
-use super::out::{Table, count, escape, wrap};
+use super::out::{Table, count, escape, wrap_from};
 use super::show;
 use crate::{Agent, Case, Connector, ErrorKind, Filter, Options, PushId, PushState, PushStatus};
 
@@ -340,15 +340,18 @@ fn connector(port: u16) -> Value {
 
 fn step(session: &mut Session<'_>, number: u8, text: &str) {
     let gap = if number == 1 { "" } else { "\n" };
-    session.out.text(&format!("{gap}{number}. {}", wrap(text, 3)));
+    session
+        .out
+        .text(&format!("{gap}{number}. {}", wrap_from(text, 3, 3)));
 }
 
 fn say(session: &mut Session<'_>, text: &str) {
     let end = if text.ends_with('\n') { "\n" } else { "" };
     let indent = if end.is_empty() { "   " } else { "" };
-    session
-        .out
-        .text(&format!("{indent}{}{end}", wrap(text, indent.len())));
+    session.out.text(&format!(
+        "{indent}{}{end}",
+        wrap_from(text, indent.len(), indent.len())
+    ));
 }
 
 fn local(what: &str, error: &io::Error) -> Failure {
