@@ -65,6 +65,8 @@ CREATE TABLE pushes (
   wait_ms INTEGER NOT NULL DEFAULT 0,
   begun INTEGER NOT NULL DEFAULT 0 CHECK (begun IN (0, 1)),
   step TEXT,
+  -- The target that its requests went to, and so the one that external_id is an id of.
+  sent_to TEXT,
   attempts INTEGER NOT NULL DEFAULT 0,
   step_attempts INTEGER NOT NULL DEFAULT 0,
   age_from INTEGER,

@@ -277,6 +277,10 @@ impl Engine {
             Err(reason) => return self.refuse(flight, &reason, now).map(|()| None),
         };
         let config = Arc::clone(&connector.config);
+        if let Some(outcome) = machine::moved(&flight.claim, &config.target, now.wall) {
+            self.land(flight, outcome, now)?;
+            return Ok(None);
+        }
         let (step, comment) = match machine::next(&flight.claim, &config) {
             Action::Send(step, comment) => (step, comment),
             Action::Finish => {
@@ -312,7 +316,7 @@ impl Engine {
         flight.url = Some(step::mask(request.url.as_str(), &prepared.masks));
 
         let external_id = machine::external_id(&flight.claim).map(str::to_owned);
-        let begun = machine::begun(&flight.before, step, external_id.as_deref(), intent);
+        let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);
         if begun != flight.before {
             if !self.store.begin(id, &begun, now.wall)? {
                 self.leave(flight.claim.push.connector, id, None);

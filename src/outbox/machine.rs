@@ -263,6 +263,7 @@ pub(crate) fn failed(
     match verdict.class {
         FailureClass::NotSent => {
             progress.begun = before.begun;
+            progress.target = before.target.clone();
             progress.intent = before.intent.clone();
             progress.resends = before.resends;
             progress.uncertain = before.uncertain;
@@ -365,6 +366,7 @@ pub(crate) fn failed(
 pub(crate) fn begun(
     progress: &Progress,
     step: Step,
+    target: &str,
     external_id: Option<&str>,
     intent: Option<Intent>,
 ) -> Progress {
@@ -372,6 +374,7 @@ pub(crate) fn begun(
     next.state = PushState::Sending;
     next.step = Some(step);
     next.begun = true;
+    next.target = Some(target.to_owned());
     if step != Step::Create && step != Step::Find {
         next.external_id = next.external_id.or_else(|| external_id.map(str::to_owned));
     }
@@ -383,6 +386,33 @@ pub(crate) fn begun(
         next.intent = Some(intent);
     }
     next
+}
+
+/// What a push changes to whose connector was pointed elsewhere since its first request: what it did counts for the old
+/// target only, so it starts anew at the present one.
+pub(crate) fn moved(claim: &Claim, target: &str, now: Timestamp) -> Option<Outcome> {
+    claim
+        .push
+        .progress
+        .target
+        .as_deref()
+        .filter(|begun_at| *begun_at != target)?;
+    let mut outcome = unchanged(claim);
+    let progress = &mut outcome.progress;
+    start_step(progress, Step::Create);
+    progress.step = None;
+    progress.target = None;
+    progress.external_id = None;
+    progress.external_title = None;
+    progress.external_url = None;
+    progress.state = PushState::Queued;
+    due(progress, Duration::ZERO, now);
+    outcome.comments = (0u32..)
+        .zip(&claim.push.comments)
+        .filter(|(_, comment)| comment.state != CommentState::Pending)
+        .map(|(place, _)| (place, CommentState::Pending))
+        .collect();
+    Some(outcome)
 }
 
 /// Gives a push its turn back when its next step cannot be sent now (its connector was paused or blocked meanwhile).

@@ -63,6 +63,8 @@ pub(crate) struct Progress {
     pub(crate) step_attempts: u32,
     /// The connector's odometer at the first counted attempt since the last finished step; see `Odometer`.
     pub(crate) age_from: Option<u64>,
+    /// The target that its requests went to, and so the one that `external_id` is an id of.
+    pub(crate) target: Option<String>,
     pub(crate) external_id: Option<String>,
     pub(crate) external_title: Option<String>,
     pub(crate) external_url: Option<String>,

@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 use super::find::Found;
 use super::path::ResponsePath;
 use super::*;
-use crate::connector::config::{Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry};
+use crate::connector::config::{
+    Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls, Verification,
+};
 use crate::template::{BodyTemplate, Slot, UrlTemplate};
 use crate::transport::{Answer, BodyFault};
 
@@ -60,6 +62,12 @@ pub(super) fn config() -> Config {
         find_ids: None,
         headers: Vec::new(),
         auth: Auth::None,
+        tls: Tls {
+            cert_type: None,
+            ca: None,
+            verification: Verification::Full,
+        },
+        unused_comment_url: None,
         retry: Retry {
             max_attempts: None,
             max_age: None,
@@ -103,7 +111,7 @@ fn prepared(config: Config) -> Prepared {
 
 fn network() -> NetworkPolicy {
     NetworkPolicy {
-        allowed_hosts: crate::connector::settings::AllowedHosts {},
+        allowed_hosts: crate::connector::settings::AllowedHosts::default(),
         deny_private_addresses: false,
         limits: crate::transport::ExchangeLimits {
             connect: Duration::from_secs(1),

@@ -96,6 +96,7 @@ pub(crate) fn records_every_field(store: &dyn Store) {
         uncertain: true,
         resends: 2,
         preconditions: 1,
+        target: None,
         intent: Some(Intent {
             step: Step::Comment,
             comment: Some(1),

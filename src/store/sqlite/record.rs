@@ -97,9 +97,8 @@ fn remember(
 ) -> Sql<()> {
     let target: Option<String> = one(
         conn,
-        "SELECT coalesce((SELECT target FROM intents WHERE push_id = ?2), target) \
-         FROM connectors WHERE id = ?1",
-        [connector.0, id.get()],
+        "SELECT coalesce(?2, target) FROM connectors WHERE id = ?1",
+        params![connector.0, outcome.progress.target],
         |row| row.get(0),
     )?;
     let target = target.ok_or_else(|| Error::internal("a push has no connector"))?;
@@ -212,7 +211,7 @@ pub(super) fn write_progress(
          step_attempts = ?8, age_from = ?9, external_id = ?10, external_title = ?11, external_url = ?12, \
          uncertain = ?13, resends = ?14, preconditions = ?15, error_code = ?16, error_kind = ?17, \
          error_message = ?18, error_step = ?19, error_status = ?20, error_retryable = ?21, ready = ?22, \
-         finished_at = ?23, updated_at = CASE state WHEN ?2 THEN updated_at ELSE ?24 END WHERE id = ?1",
+         finished_at = ?23, updated_at = CASE state WHEN ?2 THEN updated_at ELSE ?24 END, sent_to = ?25 WHERE id = ?1",
         params![
             id.get(),
             state.as_str(),
@@ -237,7 +236,8 @@ pub(super) fn write_progress(
             error.map(|e| e.retryable),
             ready,
             finished,
-            now.as_millis()
+            now.as_millis(),
+            progress.target
         ],
     )?;
     Ok(())

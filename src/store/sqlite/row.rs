@@ -12,7 +12,7 @@ macro_rules! progress_columns {
     () => {
         "state, step, due_at, wait_ms, begun, attempts, step_attempts, age_from, external_id, \
          external_title, external_url, uncertain, resends, preconditions, error_code, error_kind, \
-         error_message, error_step, error_status, error_retryable"
+         error_message, error_step, error_status, error_retryable, sent_to"
     };
 }
 pub(super) use progress_columns;
@@ -36,6 +36,7 @@ pub(super) fn progress(row: &Row<'_>, at: usize) -> rusqlite::Result<Progress> {
         preconditions: row.get(at + 13)?,
         intent: None,
         error: error(row, at + 14)?,
+        target: row.get(at + 20)?,
     })
 }
 
