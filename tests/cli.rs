@@ -355,7 +355,7 @@ fn pushes_from_options_files_arrays_and_lines_are_stored() {
         "many.json",
         json!([one, {"incident": {"title": "U"}}]).to_string(),
     );
-    let ids = |values: Vec<Value>| values.iter().map(|value| value["id"].as_i64().unwrap()).count();
+    let ids = |values: Vec<Value>| values.iter().filter(|value| value["id"].is_i64()).count();
     assert_eq!(
         ids(place.json(&["push", "t", "--title", "T", "--tag", "a", "--comment", "c=x"])),
         1

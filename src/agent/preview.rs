@@ -44,7 +44,7 @@ pub(super) fn check(prepared: &Prepared, case: &Case) -> Result<()> {
     };
     let known = known_id(case, None);
     let first = match known {
-        Some(_) if prepared.config.update.is_some() => Some(Step::Update),
+        Some(_) if prepared.config.sends_updates() => Some(Step::Update),
         Some(_) => None,
         None => Some(Step::Create),
     };
@@ -79,7 +79,7 @@ pub(super) fn requests(prepared: &Prepared, case: &Case, link: Option<&Link>) ->
                 ..subject(case, None)
             },
         )),
-        Some(_) if config.update.is_some() => subjects.push((Step::Update, subject(case, Some(id)))),
+        Some(_) if config.sends_updates() => subjects.push((Step::Update, subject(case, Some(id)))),
         Some(_) => {}
     }
     if config.get.is_some() && !subjects.is_empty() {

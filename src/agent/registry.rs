@@ -29,7 +29,7 @@ fn registry() -> &'static Slots {
     let advance = |owner: u64| match owner >> 32 {
         same if same == pid => None,
         0 => Some(pid << 32),
-        _ => Some(pid << 32 | (owner & 0xffff_ffff).wrapping_add(1) % GENERATIONS as u64),
+        _ => Some((pid << 32) | ((owner & 0xffff_ffff).wrapping_add(1) % GENERATIONS as u64)),
     };
     let owner = match OWNER.fetch_update(Ordering::AcqRel, Ordering::Acquire, advance) {
         Ok(_) => OWNER.load(Ordering::Acquire),

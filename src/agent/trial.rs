@@ -49,12 +49,12 @@ impl Trial<'_> {
     fn steps(&mut self) -> bool {
         let config = &self.prepared.config;
         let known = self.report.external_id.is_some();
-        let fresh_get = known && config.if_match && config.get.is_some() && config.update.is_some();
+        let fresh_get = known && config.if_match && config.get.is_some() && config.sends_updates();
         if fresh_get && !self.step(Step::Get, None) {
             return false;
         }
         let first = if known { Step::Update } else { Step::Create };
-        if (first == Step::Create || config.update.is_some()) && !self.step(first, None) {
+        if (first == Step::Create || config.sends_updates()) && !self.step(first, None) {
             return false;
         }
         if config.get.is_some() && !self.step(Step::Get, None) {

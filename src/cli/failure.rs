@@ -50,10 +50,6 @@ impl Failure {
         self
     }
 
-    pub(super) fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
     pub(super) fn exit_code(&self) -> i32 {
         match self.kind {
             ErrorKind::Config

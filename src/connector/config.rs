@@ -131,6 +131,11 @@ pub(crate) struct Idempotency {
 }
 
 impl Config {
+    /// Whether a push of an incident that exists changes it; with `createOnly` it only adds comments.
+    pub(crate) fn sends_updates(&self) -> bool {
+        self.update.is_some() && !self.create_only
+    }
+
     /// The URLs that requests go to.
     pub(crate) fn request_urls(&self) -> impl Iterator<Item = &UrlTemplate> {
         std::iter::once(&self.create)

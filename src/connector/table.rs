@@ -48,6 +48,7 @@ pub(crate) enum Kind {
 
 /// Whether a field may be left out, be null or be empty, and what then holds.
 #[derive(Debug, Clone, Copy)]
+#[expect(dead_code, reason = "words for readers of the reference, not for the parser")]
 pub(crate) enum Need {
     /// Must be there and not be empty.
     Required,

@@ -87,6 +87,11 @@ pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
     };
     let everywhere = config.auth == Auth::Basic || !secrets.headers.is_empty() || in_headers(&config.headers);
     let mut list = Vec::new();
+    if config.auth == Auth::Basic && !(secrets.has("user") && secrets.has("password")) {
+        let message = "hasAuth asks for basic authentication, and the secrets user and password are missing: nothing can be \
+                       sent; set hasAuth to false to send secretHeaders alone";
+        push(&mut list, "secrets", message);
+    }
     for url in config.request_urls() {
         if everywhere && url.sample().scheme() == "http" && !is_this_machine(url.sample()) {
             let message =

@@ -18,6 +18,8 @@ pub mod limits {
     pub const TAGS: usize = 1_000;
     /// The name of a connector or of one of the host's own fields, in bytes.
     pub const NAME_BYTES: usize = 128;
+    /// How deep a value in the host's own fields may nest.
+    pub const NESTING: usize = 64;
     /// A template, in bytes.
     pub const TEMPLATE_BYTES: usize = 64 * 1024;
 }
@@ -163,20 +165,6 @@ impl Case {
         json!({"incident": self.incident(), "comments": comments}).to_string()
     }
 
-    /// The incident without its comments, as it is stored.
-    pub(crate) fn incident_json(&self) -> String {
-        Value::Object(self.incident()).to_string()
-    }
-
-    /// The counterpart of [`Case::incident_json`].
-    pub(crate) fn from_stored(incident: &str, comments: Vec<Comment>) -> Result<Case> {
-        let value: Value = serde_json::from_str(incident)
-            .map_err(|e| Error::internal(format!("a stored incident is not valid JSON: {e}")))?;
-        let mut case = read_incident(object(value, "incident")?)?;
-        case.comments = comments;
-        Ok(case)
-    }
-
     /// Checks the sizes of [`limits`].
     pub(crate) fn validate(&self) -> Result<()> {
         at_most("incident.title", self.title.len(), limits::TITLE_BYTES, "bytes")?;
@@ -185,6 +173,17 @@ impl Case {
         for name in self.fields.keys() {
             let field = child("incident.fields", name);
             at_most(&field, name.len(), limits::NAME_BYTES, "bytes in its name")?;
+            if self
+                .fields
+                .get(name)
+                .is_some_and(|value| nests_deeper(value, limits::NESTING))
+            {
+                let message = format!(
+                    "this nests deeper than {} levels; make it flatter",
+                    limits::NESTING
+                );
+                return Err(Error::case(field, message));
+            }
         }
         at_most(
             "params",
@@ -310,6 +309,17 @@ fn wrong(path: &str, right: &str, found: &Value) -> Error {
     Error::case(path, format!("this must be {right}, not {kind}"))
 }
 
+fn nests_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else {
+        return matches!(value, Value::Array(_) | Value::Object(_));
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|item| nests_deeper(item, below)),
+        Value::Object(members) => members.values().any(|item| nests_deeper(item, below)),
+        _ => false,
+    }
+}
+
 fn at_most(path: &str, found: usize, limit: usize, unit: &str) -> Result<()> {
     if found <= limit {
         return Ok(());
@@ -349,8 +359,6 @@ mod tests {
             .comment("", "");
         assert_eq!(case, built);
         assert_eq!(Case::from_json(&case.to_json()).unwrap(), case);
-        let stored = Case::from_stored(&case.incident_json(), case.comments.clone()).unwrap();
-        assert_eq!(stored, case);
     }
 
     #[test]

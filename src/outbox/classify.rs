@@ -396,7 +396,8 @@ mod tests {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         let unix = (NOW.as_millis() / 1000 + 90).to_string();
         let millis = (NOW.as_millis() + 90_000).to_string();
-        let rows: &[(&[(&str, &str)], Option<u64>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<u64>);
+        let rows: &[Row<'_>] = &[
             (&[("retry-after", "7")], Some(7)),
             (&[("retry-after", " 0 ")], Some(0)),
             (&[("retry-after", "86400")], Some(3600)),

@@ -60,7 +60,7 @@ pub(crate) fn next(claim: &Claim, config: &Config) -> Action {
     let step = progress.step.unwrap_or_else(|| first_step(claim));
     match step {
         Step::Create | Step::Find => Action::Send(step, None),
-        Step::Update if config.update.is_some() => Action::Send(step, None),
+        Step::Update if config.sends_updates() => Action::Send(step, None),
         Step::Get if config.get.is_some() => Action::Send(step, None),
         Step::Update | Step::Get | Step::Comment => match next_comment(claim, config) {
             Some(place) => Action::Send(Step::Comment, Some(place)),

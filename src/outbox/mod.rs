@@ -39,7 +39,6 @@ pub(crate) struct Push {
     pub(crate) id: PushId,
     pub(crate) connector: ConnectorId,
     pub(crate) case: Case,
-    pub(crate) created_at: Timestamp,
     pub(crate) progress: Progress,
     /// One entry a comment of `case`, in order.
     pub(crate) comments: Vec<CommentProgress>,

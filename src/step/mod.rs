@@ -22,8 +22,7 @@ use crate::model::{Case, Comment, Step};
 use crate::template::RenderError;
 use crate::transport::{HeaderField, Method, Request};
 
-pub(crate) use headers::is_secret;
-pub(crate) use mask::{MASK, mask};
+pub(crate) use mask::mask;
 
 /// A connector ready to send: secrets resolved.
 pub(crate) struct Prepared {

@@ -42,11 +42,6 @@ impl ResponsePath {
         &self.text
     }
 
-    /// Whether it holds a name that is never followed.
-    pub(super) fn is_inherited(&self) -> bool {
-        self.keys.iter().any(|key| INHERITED.contains(&key.as_str()))
-    }
-
     /// The raw JSON text of the value that the path leads to in `root`, a valid JSON text.
     pub(super) fn find<'a>(&self, root: &'a str) -> Option<&'a str> {
         if !INHERITED.contains(&self.text.as_str())

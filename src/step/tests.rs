@@ -301,10 +301,10 @@ fn names_of_credentials() {
         "X-Client-Secret",
         "Ocp-Subscription-Key",
     ] {
-        assert!(is_secret(name), "{name}");
+        assert!(super::headers::is_secret(name), "{name}");
     }
     for name in ["Accept", "Content-Type", "X-Atlassian-Check", "If-Match"] {
-        assert!(!is_secret(name), "{name}");
+        assert!(!super::headers::is_secret(name), "{name}");
     }
 }
 

@@ -150,6 +150,10 @@ pub(crate) trait Store: Send + Sync {
     fn remove_connector(&self, name: &str, undelivered: Undelivered, now: Timestamp) -> Result<()>;
     /// `NotFound` for a name that is not configured.
     fn set_paused(&self, name: &str, paused: bool, now: Timestamp) -> Result<()>;
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "sets the scene in the conformance suite")
+    )]
     fn set_health(&self, id: ConnectorId, health: &Health) -> Result<()>;
     /// How many links the connector (configured or removed) has at other targets than this one.
     fn links_elsewhere(&self, name: &str, target: &str) -> Result<u64>;
@@ -171,6 +175,10 @@ pub(crate) trait Store: Send + Sync {
     fn pushes(&self, filter: &Filter) -> Result<Vec<PushStatus>>;
     /// Oldest first; the newest 50 of a push are kept.
     fn attempts(&self, id: PushId) -> Result<Vec<Attempt>>;
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "shows in the conformance suite what was kept")
+    )]
     fn case(&self, id: PushId) -> Result<Option<Case>>;
     fn link(&self, connector: &str, target: &str, case_id: &str) -> Result<Option<Link>>;
     /// One entry for each configured connector, by name.

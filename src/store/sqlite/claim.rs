@@ -50,7 +50,7 @@ pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
     let row = one(
         conn,
         concat!(
-            "SELECT p.connector_id, p.lane, p.created_at, c.name, c.target, p.",
+            "SELECT p.connector_id, p.lane, c.name, c.target, p.",
             progress_columns!(),
             " FROM pushes AS p JOIN (SELECT id AS connector, name, target FROM connectors) AS c \
              ON c.connector = p.connector_id WHERE p.id = ?1"
@@ -60,10 +60,9 @@ pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
             Ok(Row {
                 connector: ConnectorId(row.get(0)?),
                 lane: row.get(1)?,
-                created_at: time(row, 2)?,
-                name: row.get(3)?,
-                target: row.get(4)?,
-                progress: progress(row, 5)?,
+                name: row.get(2)?,
+                target: row.get(3)?,
+                progress: progress(row, 4)?,
             })
         },
     )?;
@@ -88,7 +87,6 @@ pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
             id,
             connector: row.connector,
             case,
-            created_at: row.created_at,
             progress: row.progress,
             comments,
         },
@@ -100,7 +98,6 @@ pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
 struct Row {
     connector: ConnectorId,
     lane: Option<String>,
-    created_at: Timestamp,
     name: String,
     target: String,
     progress: Progress,

@@ -17,7 +17,7 @@ mod row;
 mod tests;
 mod vault;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -43,7 +43,6 @@ static OPENING: Mutex<()> = Mutex::new(());
 
 /// An outbox in one SQLite file.
 pub(crate) struct SqliteStore {
-    path: PathBuf,
     db: Db,
     key: KeyHolder,
 }
@@ -65,20 +64,8 @@ impl SqliteStore {
         migrate::migrate(&writer, &path)?;
         Ok(SqliteStore {
             key: KeyHolder::new(key, &path),
-            db: Db::new(path.clone(), writer, patience),
-            path,
+            db: Db::new(path, writer, patience),
         })
-    }
-
-    /// Where the database lies, links resolved.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A number that tells this database from every other, 32 hex digits.
-    pub(crate) fn instance(&self) -> Result<String> {
-        let value = self.db.read(|conn| meta(conn, "instance"))?;
-        value.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the database has lost its instance number"))
     }
 }
 

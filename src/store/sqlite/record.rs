@@ -65,10 +65,10 @@ pub(super) fn apply(
             params![id.get(), ordinal, state.as_str()],
         )?;
     }
-    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane) {
-        if outcome.link != LinkChange::Keep || !outcome.marks.is_empty() {
-            remember(conn, id, place.connector, case_id, outcome, now)?;
-        }
+    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane)
+        && (outcome.link != LinkChange::Keep || !outcome.marks.is_empty())
+    {
+        remember(conn, id, place.connector, case_id, outcome, now)?;
     }
     let progress = &outcome.progress;
     let ready = hand_on(conn, id, place, progress.state, now)?;

@@ -201,7 +201,8 @@ fn refuses_what_is_not_its_own_and_touches_nothing() {
         fs::write(dir.path("a.db"), b"").unwrap();
         fs::write(dir.path("a.db-wal"), b"frames").unwrap();
     };
-    let cases: [(&str, &dyn Fn(&TempDir), ErrorKind); 8] = [
+    type Refused<'a> = (&'a str, &'a dyn Fn(&TempDir), ErrorKind);
+    let cases: [Refused<'_>; 8] = [
         ("foreign", &foreign, ErrorKind::Corrupt),
         ("claimed", &claimed, ErrorKind::Corrupt),
         ("newer", &newer, ErrorKind::SchemaTooNew),
@@ -355,8 +356,6 @@ fn two_stores_on_one_file_see_each_other() {
     for store in [&one, &two] {
         assert_eq!(store.counts().unwrap()[0].by_state[0], 100);
     }
-    assert_eq!(one.instance().unwrap(), two.instance().unwrap());
-    assert_eq!(one.path(), two.path());
 }
 
 #[test]
