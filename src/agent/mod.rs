@@ -484,7 +484,7 @@ impl Agent {
     fn decide(
         &self,
         id: PushId,
-        mut change: impl FnMut(&crate::store::Claim) -> Result<crate::store::Outcome>,
+        mut change: impl FnMut(&crate::outbox::Claim) -> Result<crate::outbox::Outcome>,
     ) -> Result<()> {
         let core = self.core()?;
         core.store.decide(id, core.clock.now().wall, &mut change)?;

@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::model::{Attempt, FailureClass, PushId, PushState, Step, Timestamp};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::{self, Action, Setting, Success};
-use crate::outbox::{ConnectorId, Intent, Progress};
+use crate::outbox::{Claim, ConnectorId, Health, Intent, LinkChange, Outcome, Progress};
 use crate::step::{self, Prepared, Subject};
-use crate::store::{Claim, Health, Outcome, Store, StoredConnector};
+use crate::store::{Store, StoredConnector};
 use crate::transport::{Answer, Failure, Request};
 
 /// The longest that anything may lie ahead: the pause that a target can ask for.
@@ -678,7 +678,7 @@ fn progress_only(progress: Progress) -> Outcome {
         progress,
         comments: Vec::new(),
         marks: Vec::new(),
-        link: crate::store::LinkChange::Keep,
+        link: LinkChange::Keep,
         health: None,
         attempt: None,
     }
