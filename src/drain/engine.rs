@@ -318,9 +318,16 @@ impl Engine {
         let external_id = machine::external_id(&flight.claim).map(str::to_owned);
         let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);
         if begun != flight.before {
-            if !self.store.begin(id, &begun, now.wall)? {
-                self.leave(flight.claim.push.connector, id, None);
-                return Ok(None);
+            match self.store.begin(id, &begun, now.wall) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.leave(flight.claim.push.connector, id, None);
+                    return Ok(None);
+                }
+                Err(error) => {
+                    self.put_off(flight);
+                    return Err(error);
+                }
             }
             flight.claim.push.progress = begun;
         }
@@ -470,6 +477,18 @@ impl Engine {
         self.flights.insert(id, flight);
         self.following.push_back(id);
         Ok(())
+    }
+
+    /// The store could not take note of the next request: a push under way keeps its place, one that was just claimed is
+    /// claimed again later.
+    fn put_off(&mut self, flight: Flight) {
+        let id = flight.claim.push.id;
+        if flight.before.state == PushState::Sending {
+            self.flights.insert(id, flight);
+            self.following.push_back(id);
+        } else {
+            self.leave(flight.claim.push.connector, id, None);
+        }
     }
 
     fn leave(&mut self, connector: ConnectorId, id: PushId, health: Option<&Health>) {
