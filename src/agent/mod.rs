@@ -245,7 +245,7 @@ impl Agent {
                 let message = format!("push {id} is still {} after {timeout:?}{why}", status.state);
                 return Err(Error::new(ErrorKind::Timeout, message));
             }
-            core.bell.wait_beyond(seen, left.min(LOOK_EVERY));
+            core.bell.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
         }
     }
 
@@ -265,7 +265,7 @@ impl Agent {
             if left.is_zero() {
                 return Ok(false);
             }
-            core.bell.wait_beyond(seen, left.min(LOOK_EVERY));
+            core.bell.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
         }
     }
 
