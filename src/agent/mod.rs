@@ -203,7 +203,13 @@ impl Agent {
     /// # Errors
     /// `NotFound` when there is none of that number (any more: history is pruned).
     pub fn status(&self, id: PushId) -> Result<PushStatus> {
-        self.core()?.store.status(id)?.ok_or_else(|| no_push(id))
+        let core = self.core()?;
+        let mut status = core.store.status(id)?.ok_or_else(|| no_push(id))?;
+        if status.next_attempt_at.is_some() {
+            let stored = core.store.connector(&status.connector)?;
+            hold_back(&mut status, stored.as_ref());
+        }
+        Ok(status)
     }
 
     /// What happened to a push so far, oldest first.
@@ -213,7 +219,17 @@ impl Agent {
 
     /// Pushes, newest first.
     pub fn pushes(&self, filter: &Filter) -> Result<Vec<PushStatus>> {
-        self.core()?.store.pushes(filter)
+        let core = self.core()?;
+        let mut pushes = core.store.pushes(filter)?;
+        let connectors = core.store.connectors()?;
+        for status in pushes
+            .iter_mut()
+            .filter(|status| status.next_attempt_at.is_some())
+        {
+            let stored = connectors.iter().find(|stored| stored.name == status.connector);
+            hold_back(status, stored);
+        }
+        Ok(pushes)
     }
 
     /// Waits until a push is delivered, failed, cancelled or held, and returns where it stands then. For a superseded push
@@ -585,6 +601,22 @@ fn health(stored: &StoredConnector, now: crate::model::Timestamp) -> ConnectorHe
         (_, _, Some(until)) if until > now => ConnectorHealth::Throttled { until },
         _ => ConnectorHealth::Ok,
     }
+}
+
+/// The next exchange of a push is not due before its connector may send.
+fn hold_back(status: &mut PushStatus, stored: Option<&StoredConnector>) {
+    let Some(stored) = stored else { return };
+    let health = &stored.health;
+    let not_before = [
+        health.blocked.as_ref().map(|trouble| trouble.probe_at),
+        health.offline.as_ref().map(|trouble| trouble.probe_at),
+        health.throttled_until,
+        status.next_attempt_at,
+    ];
+    status.next_attempt_at = match stored.paused {
+        true => None,
+        false => not_before.into_iter().flatten().max(),
+    };
 }
 
 fn restore(stored: &StoredConnector) -> Result<Connector> {
