@@ -422,7 +422,7 @@ impl Agent {
     /// Writes a consistent copy of the database to a new file, while everything goes on. It carries no key.
     ///
     /// # Errors
-    /// `Store` when the file is there already or cannot be written.
+    /// `Argument` when the file is there already, `Store` when it cannot be written.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
         self.core()?.store.backup(path.as_ref())
     }
