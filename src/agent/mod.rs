@@ -575,7 +575,7 @@ fn remaining(core: &Core) -> Result<Remaining> {
             continue;
         }
         let halted = stored.paused || stored.health.blocked.is_some();
-        let moves = of(PushState::Sending) > 0 || (!halted && core.store.next_due(stored.id, &[])?.is_some());
+        let moves = of(PushState::Sending) > 0 || (!halted && own.ready);
         if moves {
             return Ok(Remaining::Moving);
         }
