@@ -6,6 +6,8 @@ mod gate;
 mod landing;
 pub(crate) mod reading;
 mod roster;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use engine::{Engine, Next};
