@@ -353,6 +353,9 @@ pub(crate) fn failed(
             uncertain_create(claim, progress, verdict, setting);
         }
     }
+    if outcome.progress.state == PushState::Failed {
+        outcome.link = link_of_half_done(claim, &outcome);
+    }
     if let Some(error) = &mut outcome.progress.error {
         error.retryable = matches!(
             outcome.progress.state,
@@ -386,6 +389,17 @@ pub(crate) fn begun(
         next.intent = Some(intent);
     }
     next
+}
+
+/// A push that ends before its last step may have opened an incident. The next push of its case must not open another.
+pub(super) fn link_of_half_done(claim: &Claim, outcome: &Outcome) -> LinkChange {
+    let filled = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    let case = &claim.push.case;
+    let own = filled(&case.id) && !filled(&case.external_id) && outcome.progress.external_id.is_some();
+    match outcome.link {
+        LinkChange::Keep if own && claim.link.is_none() => LinkChange::Set,
+        decided => decided,
+    }
 }
 
 /// What a push changes to whose connector was pointed elsewhere since its first request: what it did counts for the old
