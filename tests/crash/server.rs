@@ -72,6 +72,8 @@ struct State {
     under_way: HashSet<String>,
     plan: Option<Plan>,
     connections: usize,
+    /// The client's port of the last connection that was taken from the queue of the listener.
+    accepted: u16,
 }
 
 type Killer = Box<dyn FnMut() + Send>;
@@ -101,7 +103,12 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                shared.state.lock().unwrap().connections += 1;
+                let port = stream.peer_addr().map_or(0, |peer| peer.port());
+                {
+                    let mut state = shared.state.lock().unwrap();
+                    state.connections += 1;
+                    state.accepted = port;
+                }
                 std::thread::spawn(move || {
                     shared.serve(stream);
                     shared.state.lock().unwrap().connections -= 1;
@@ -130,6 +137,14 @@ impl Server {
     /// Waits until what a dead client sent is done: a target that acts later than that is another matter.
     pub fn settle(&self, patience: Duration) {
         let until = Instant::now() + patience;
+        // Its connections may still wait to be accepted: this one comes behind them.
+        let last = TcpStream::connect(&self.address).unwrap();
+        let port = last.local_addr().unwrap().port();
+        while self.shared.state.lock().unwrap().accepted != port {
+            assert!(Instant::now() < until, "the target accepts nothing");
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        drop(last);
         let mut state = self.shared.state.lock().unwrap();
         while state.connections > 0 {
             let left = until.saturating_duration_since(Instant::now());
