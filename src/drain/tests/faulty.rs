@@ -5,11 +5,9 @@ use std::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
-use crate::outbox::{ConnectorId, NewPush, Progress};
+use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{
-    Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered,
-};
+use crate::store::{Counts, NewConnector, Retention, Store, StoredConnector, Undelivered};
 
 /// How a writing call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

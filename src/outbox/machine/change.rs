@@ -33,6 +33,17 @@ pub(crate) fn begun(
     next
 }
 
+/// A push that ends before its last step may have opened an incident. The next push of its case must not open another.
+pub(crate) fn link_of_half_done(claim: &Claim, outcome: &Outcome) -> LinkChange {
+    let filled = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    let case = &claim.push.case;
+    let own = filled(&case.id) && !filled(&case.external_id) && outcome.progress.external_id.is_some();
+    match outcome.link {
+        LinkChange::Keep if own && claim.link.is_none() => LinkChange::Set,
+        decided => decided,
+    }
+}
+
 /// What a push changes to whose connector was pointed elsewhere since its first request: what it did counts for the old
 /// target only, so it starts anew at the present one.
 pub(crate) fn moved(claim: &Claim, target: &str, now: Timestamp) -> Option<Outcome> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::change::{back_off, due, start_step, unchanged, wait};
+use super::change::{back_off, due, link_of_half_done, start_step, unchanged, wait};
 use super::health::{pause, recovered, trouble};
 use super::{
     Claim, CommentState, FailureClass, Health, LinkChange, Outcome, Progress, PushError, PushState, Setting,
@@ -175,6 +175,9 @@ pub(crate) fn failed(
         FailureClass::Uncertain | FailureClass::UncertainAnswered => {
             uncertain_create(claim, progress, verdict, setting);
         }
+    }
+    if outcome.progress.state == PushState::Failed {
+        outcome.link = link_of_half_done(claim, &outcome);
     }
     if let Some(error) = &mut outcome.progress.error {
         error.retryable = matches!(

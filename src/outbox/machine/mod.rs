@@ -7,14 +7,14 @@ mod next;
 mod success;
 
 use super::classify::Verdict;
-use super::{Claim, Health, LinkChange, Outcome, Trouble};
-use super::{Intent, Progress, Push};
+
+use super::{Claim, Health, Intent, LinkChange, Outcome, Progress, Push, Trouble};
 use crate::connector::Config;
 use crate::model::{CommentState, FailureClass, PushError, PushState, Step, Timestamp};
 use crate::step::find::Found;
 
-pub(super) use change::unchanged;
 pub(crate) use change::{begun, interrupted, moved, released};
+pub(super) use change::{link_of_half_done, unchanged};
 pub(crate) use failure::failed;
 pub(crate) use health::blocked;
 pub(crate) use next::{by_link, external_id, next};
