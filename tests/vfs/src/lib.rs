@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use plan::{Call, Effect, Plan};
 pub use recording::{Event, Keep, Recording};
 
+/// SQLite's result code for a full disk.
+pub const FULL: i32 = rusqlite::ffi::SQLITE_FULL;
+
 /// The disk under one directory, for as long as the value lives.
 pub struct Disk {
     root: PathBuf,

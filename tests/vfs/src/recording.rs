@@ -23,9 +23,10 @@ pub enum Event {
         file: usize,
         length: usize,
     },
-    /// The file, and its name in its directory, are on disk.
+    /// The file is on disk. `names`: its directory too, as SQLite does for a log that it may have made.
     Synced {
         file: usize,
+        names: bool,
     },
     /// `synced`: the directory too.
     Deleted {
@@ -89,16 +90,16 @@ impl Recording {
                 Event::Written { file, .. } | Event::Truncated { file, .. } => {
                     files[*file].changes.push(event);
                 }
-                Event::Synced { file } => {
+                Event::Synced { file, names: all } => {
                     files[*file].synced = files[*file].changes.len();
-                    if let Some((path, _)) = names.iter().find(|(_, named)| *named == file) {
-                        names_on_disk.insert(path, *file);
+                    if *all {
+                        names_on_disk.clone_from(&names);
                     }
                 }
                 Event::Deleted { path, synced } => {
                     names.remove(path.as_path());
                     if *synced {
-                        names_on_disk.remove(path.as_path());
+                        names_on_disk.clone_from(&names);
                     }
                 }
             }

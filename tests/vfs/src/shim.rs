@@ -3,6 +3,7 @@
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_io_methods, sqlite3_vfs};
@@ -50,6 +51,9 @@ fn original() -> *mut sqlite3_vfs {
     ORIGINAL.get().map_or(std::ptr::null_mut(), |original| original.0)
 }
 
+/// The kinds of file whose directory SQLite syncs with them.
+const LOGS: c_int = ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL;
+
 /// An open file. SQLite gives memory for `szOsFile` bytes: this, and behind it the original's own structure.
 /// Its size is a multiple of 8, the alignment that SQLite's memory has.
 #[repr(C)]
@@ -59,6 +63,8 @@ struct Shim {
     disk: *const State,
     /// Its number in the recording.
     file: usize,
+    /// The next sync is that of its directory too: SQLite does this at the first sync of a log that it may have made.
+    new_name: AtomicBool,
 }
 
 static METHODS: sqlite3_io_methods = sqlite3_io_methods {
@@ -193,6 +199,7 @@ unsafe extern "C" fn open(
                 base: sqlite3_file { pMethods: &METHODS },
                 disk: state.map_or(std::ptr::null(), Arc::into_raw),
                 file: number.unwrap_or(0),
+                new_name: AtomicBool::new(flags & ffi::SQLITE_OPEN_CREATE != 0 && flags & LOGS != 0),
             });
         }
     }
@@ -312,7 +319,11 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     };
     let code = plain(Some(state), Call::Sync, || pass!(file, xSync, flags));
     if code == ffi::SQLITE_OK {
-        note(state, || Event::Synced { file: number });
+        // SAFETY: as in `disk`.
+        let names = unsafe { &*file.cast::<Shim>() }
+            .new_name
+            .swap(false, Ordering::Relaxed);
+        note(state, || Event::Synced { file: number, names });
     }
     code
 }

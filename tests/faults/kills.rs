@@ -1,0 +1,1 @@
+//! The process is killed, at chosen calls to the file system, and started again.
