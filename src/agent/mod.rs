@@ -203,7 +203,13 @@ impl Agent {
     /// # Errors
     /// `NotFound` when there is none of that number (any more: history is pruned).
     pub fn status(&self, id: PushId) -> Result<PushStatus> {
-        self.core()?.store.status(id)?.ok_or_else(|| no_push(id))
+        let core = self.core()?;
+        let mut status = core.store.status(id)?.ok_or_else(|| no_push(id))?;
+        if status.next_attempt_at.is_some() {
+            let stored = core.store.connector(&status.connector)?;
+            hold_back(&mut status, stored.as_ref());
+        }
+        Ok(status)
     }
 
     /// What happened to a push so far, oldest first.
@@ -213,7 +219,17 @@ impl Agent {
 
     /// Pushes, newest first.
     pub fn pushes(&self, filter: &Filter) -> Result<Vec<PushStatus>> {
-        self.core()?.store.pushes(filter)
+        let core = self.core()?;
+        let mut pushes = core.store.pushes(filter)?;
+        let connectors = core.store.connectors()?;
+        for status in pushes
+            .iter_mut()
+            .filter(|status| status.next_attempt_at.is_some())
+        {
+            let stored = connectors.iter().find(|stored| stored.name == status.connector);
+            hold_back(status, stored);
+        }
+        Ok(pushes)
     }
 
     /// Waits until a push is delivered, failed, cancelled or held, and returns where it stands then. For a superseded push
@@ -245,7 +261,7 @@ impl Agent {
                 let message = format!("push {id} is still {} after {timeout:?}{why}", status.state);
                 return Err(Error::new(ErrorKind::Timeout, message));
             }
-            core.bell.wait_beyond(seen, left.min(LOOK_EVERY));
+            core.bell.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
         }
     }
 
@@ -265,7 +281,7 @@ impl Agent {
             if left.is_zero() {
                 return Ok(false);
             }
-            core.bell.wait_beyond(seen, left.min(LOOK_EVERY));
+            core.bell.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
         }
     }
 
@@ -406,7 +422,7 @@ impl Agent {
     /// Writes a consistent copy of the database to a new file, while everything goes on. It carries no key.
     ///
     /// # Errors
-    /// `Store` when the file is there already or cannot be written.
+    /// `Argument` when the file is there already, `Store` when it cannot be written.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
         self.core()?.store.backup(path.as_ref())
     }
@@ -484,7 +500,7 @@ impl Agent {
     fn decide(
         &self,
         id: PushId,
-        mut change: impl FnMut(&crate::store::Claim) -> Result<crate::store::Outcome>,
+        mut change: impl FnMut(&crate::outbox::Claim) -> Result<crate::outbox::Outcome>,
     ) -> Result<()> {
         let core = self.core()?;
         core.store.decide(id, core.clock.now().wall, &mut change)?;
@@ -585,6 +601,22 @@ fn health(stored: &StoredConnector, now: crate::model::Timestamp) -> ConnectorHe
         (_, _, Some(until)) if until > now => ConnectorHealth::Throttled { until },
         _ => ConnectorHealth::Ok,
     }
+}
+
+/// The next exchange of a push is not due before its connector may send.
+fn hold_back(status: &mut PushStatus, stored: Option<&StoredConnector>) {
+    let Some(stored) = stored else { return };
+    let health = &stored.health;
+    let not_before = [
+        health.blocked.as_ref().map(|trouble| trouble.probe_at),
+        health.offline.as_ref().map(|trouble| trouble.probe_at),
+        health.throttled_until,
+        status.next_attempt_at,
+    ];
+    status.next_attempt_at = match stored.paused {
+        true => None,
+        false => not_before.into_iter().flatten().max(),
+    };
 }
 
 fn restore(stored: &StoredConnector) -> Result<Connector> {

@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::model::{Attempt, FailureClass, PushId, PushState, Step, Timestamp};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::{self, Action, Setting, Success};
-use crate::outbox::{ConnectorId, Intent, Progress};
+use crate::outbox::{Claim, ConnectorId, Health, Intent, LinkChange, Outcome, Progress};
 use crate::step::{self, Prepared, Subject};
-use crate::store::{Claim, Health, Outcome, Store, StoredConnector};
+use crate::store::{Store, StoredConnector};
 use crate::transport::{Answer, Failure, Request};
 
 /// The longest that anything may lie ahead: the pause that a target can ask for.
@@ -318,9 +318,16 @@ impl Engine {
         let external_id = machine::external_id(&flight.claim).map(str::to_owned);
         let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);
         if begun != flight.before {
-            if !self.store.begin(id, &begun, now.wall)? {
-                self.leave(flight.claim.push.connector, id, None);
-                return Ok(None);
+            match self.store.begin(id, &begun, now.wall) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.leave(flight.claim.push.connector, id, None);
+                    return Ok(None);
+                }
+                Err(error) => {
+                    self.put_off(flight);
+                    return Err(error);
+                }
             }
             flight.claim.push.progress = begun;
         }
@@ -470,6 +477,18 @@ impl Engine {
         self.flights.insert(id, flight);
         self.following.push_back(id);
         Ok(())
+    }
+
+    /// The store could not take note of the next request: a push under way keeps its place, one that was just claimed is
+    /// claimed again later.
+    fn put_off(&mut self, flight: Flight) {
+        let id = flight.claim.push.id;
+        if flight.before.state == PushState::Sending {
+            self.flights.insert(id, flight);
+            self.following.push_back(id);
+        } else {
+            self.leave(flight.claim.push.connector, id, None);
+        }
     }
 
     fn leave(&mut self, connector: ConnectorId, id: PushId, health: Option<&Health>) {
@@ -678,7 +697,7 @@ fn progress_only(progress: Progress) -> Outcome {
         progress,
         comments: Vec::new(),
         marks: Vec::new(),
-        link: crate::store::LinkChange::Keep,
+        link: LinkChange::Keep,
         health: None,
         attempt: None,
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::connector::Connector;
 use crate::model::{PushId, Timestamp};
+use crate::outbox::Health;
 use crate::step::Prepared;
-use crate::store::{Health, StoredConnector};
+use crate::store::StoredConnector;
 
 /// What the engine knows of one connector while it runs.
 pub(super) struct Gate {

@@ -1,9 +1,9 @@
 //! What a person or the host decides for a push: retry, adopt, cancel.
 
 use super::machine::unchanged;
+use super::{Claim, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CommentState, PushState, Step, Timestamp};
-use crate::store::{Claim, Outcome};
 
 /// Sends a failed or held push again, from the first step that is not done.
 pub(crate) fn retry(claim: &Claim, now: Timestamp) -> Result<Outcome> {

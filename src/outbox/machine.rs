@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::backoff::{blocked_probe, full_jitter};
 use super::classify::Verdict;
-use super::{Intent, Progress, Push};
+use super::{Claim, Health, Intent, LinkChange, Outcome, Progress, Push, Trouble};
 use crate::connector::Config;
 use crate::connector::config::{OnExternalGone, OnUncertainCreate};
 use crate::model::{CommentState, FailureClass, PushError, PushState, Step, Timestamp};
 use crate::step::find::Found;
-use crate::store::{Claim, Health, LinkChange, Outcome, Trouble};
 
 /// How often a comment is sent again after its outcome was lost.
 const COMMENT_RESENDS: u32 = 3;

@@ -8,8 +8,7 @@ use super::fault::Sql;
 use super::read::case_of_lane;
 use crate::error::{Error, ErrorKind};
 use crate::model::{Attempt, PushId, PushState, Timestamp};
-use crate::outbox::{ConnectorId, Intent, Progress};
-use crate::store::{LinkChange, Outcome};
+use crate::outbox::{ConnectorId, Intent, LinkChange, Outcome, Progress};
 
 /// The exchanges that the attempts log keeps of one push.
 const ATTEMPTS_KEPT: i64 = 50;
