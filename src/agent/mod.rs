@@ -575,8 +575,7 @@ fn remaining(core: &Core) -> Result<Remaining> {
             continue;
         }
         let halted = stored.paused || stored.health.blocked.is_some();
-        let moves = of(PushState::Sending) > 0 || (!halted && core.store.next_due(stored.id, &[])?.is_some());
-        if moves {
+        if of(PushState::Sending) > 0 || (!halted && own.ready) {
             return Ok(Remaining::Moving);
         }
         left = Remaining::Stuck;

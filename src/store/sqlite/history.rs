@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::claim;
 use super::connectors;
 use super::db::{all, count, int, one, run};
 use super::fault::Sql;
@@ -52,6 +53,7 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                 connector: connector.id,
                 by_state: [0; 8],
                 oldest_at: None,
+                ready: claim::next_due(conn, connector.id, &[])?.is_some(),
             };
             let rows = all(
                 conn,
