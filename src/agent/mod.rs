@@ -140,6 +140,6 @@ impl Drop for Session {
 }
 
 fn forked() -> Error {
-    let message = "the agent was opened before this process was forked; open the database again in the child";
+    let message = "the agent was opened before this process was forked; fork first and open then, or start the child as a new program";
     Error::new(ErrorKind::Forked, message)
 }
