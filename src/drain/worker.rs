@@ -183,7 +183,10 @@ impl Shared {
                     .complete(dispatch.push, result, self.tools.clock.now());
                 self.tools.bell.ring();
                 match ended {
-                    Ok(()) => state,
+                    Ok(()) => {
+                        self.prune(&mut state);
+                        state
+                    }
                     Err(error) => self.store_failed(state, seen, &error),
                 }
             }
