@@ -43,10 +43,13 @@ fn case(number: u64) -> Case {
 #[test]
 fn no_push_waits_for_the_next_look_around() {
     let (folder, system) = (support::temp_dir(), CaseSystem::start());
-    let agent = open(&folder.path().join("a.db"), &system);
+    let agent = Agent::open(folder.path().join("a.db"), options().workers(1)).unwrap();
+    agent.configure("t", &connector(&system.config())).unwrap();
     let mut slowest = Duration::ZERO;
     let mut slow = 0;
     for number in 0..600 {
+        // Into the moment at which the only worker finds nothing to do and falls asleep.
+        std::thread::sleep(Duration::from_micros(fastrand::u64(0..400)));
         let started = Instant::now();
         let push = agent.push("t", &case(number)).unwrap();
         agent.wait(push, PATIENCE).unwrap();

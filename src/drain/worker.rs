@@ -41,7 +41,10 @@ pub(crate) struct Workers {
 struct Shared {
     tools: Tools,
     state: Mutex<State>,
-    /// Rung when there may be something to do.
+    /// How often threads were called to work. Of its own, so that whoever calls never waits for the store; counted, so
+    /// that a call is not lost on a thread that is about to fall asleep.
+    calls: Mutex<u64>,
+    /// Rung with each call.
     work: Condvar,
     /// Rung when a thread ends.
     ended: Condvar,
@@ -74,6 +77,7 @@ impl Workers {
                 data_version: 0,
                 pruned_at: None,
             }),
+            calls: Mutex::new(0),
             work: Condvar::new(),
             ended: Condvar::new(),
         });
@@ -101,13 +105,13 @@ impl Workers {
 
     /// Something was pushed, or a push decided on.
     pub(crate) fn wake(&self) {
-        self.shared.work.notify_one();
+        self.shared.call();
     }
 
     /// A connector was configured, removed, paused or resumed.
     pub(crate) fn connectors_changed(&self) {
         self.shared.lock().engine.connectors_changed();
-        self.shared.work.notify_one();
+        self.shared.call();
     }
 
     /// Whether this process drains.
@@ -121,7 +125,7 @@ impl Workers {
         let deadline = Instant::now() + timeout;
         let mut state = self.shared.lock();
         state.stopping = true;
-        self.shared.work.notify_all();
+        self.shared.call_all();
         let patience = deadline - SHUTDOWN_SHARE.min(timeout / 2);
         state = self.shared.await_end(state, patience);
         if state.running > 0 {
@@ -167,14 +171,15 @@ impl Shared {
     }
 
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let called = *lock(&self.calls);
         if !state.draining && !self.take_over(&mut state) {
-            return self.sleep(state, Some(POLL));
+            return self.sleep(state, POLL, called);
         }
         self.look_around(&mut state);
         match state.engine.turn(self.tools.clock.now()) {
             Ok(Next::Send(dispatch)) => {
                 // Whoever is idle looks whether there is more.
-                self.work.notify_one();
+                self.call();
                 drop(state);
                 let result = self.tools.transport.send(&dispatch.request);
                 let mut state = self.lock();
@@ -184,15 +189,15 @@ impl Shared {
                 self.tools.bell.ring();
                 match ended {
                     Ok(()) => state,
-                    Err(error) => self.store_failed(state, &error),
+                    Err(error) => self.store_failed(state, &error, called),
                 }
             }
             Ok(Next::Wait(wait)) => {
                 self.tools.bell.ring();
                 self.prune(&mut state);
-                self.sleep(state, Some(wait.map_or(POLL, |wait| wait.min(POLL))))
+                self.sleep(state, wait.map_or(POLL, |wait| wait.min(POLL)), called)
             }
-            Err(error) => self.store_failed(state, &error),
+            Err(error) => self.store_failed(state, &error, called),
         }
     }
 
@@ -214,7 +219,7 @@ impl Shared {
         }
         let _ = self.tools.store.note_drainer(Some(std::process::id()), now.wall);
         state.draining = true;
-        self.work.notify_all();
+        self.call_all();
         true
     }
 
@@ -257,39 +262,61 @@ impl Shared {
         }
     }
 
-    fn store_failed<'a>(&'a self, state: MutexGuard<'a, State>, error: &Error) -> MutexGuard<'a, State> {
+    fn store_failed<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        error: &Error,
+        called: u64,
+    ) -> MutexGuard<'a, State> {
         log::error!("the outbox cannot be written, trying again: {error}");
-        self.sleep(state, Some(STORE_PAUSE))
+        self.sleep(state, STORE_PAUSE, called)
     }
 
-    /// Sleeps until called, or until the time is up if no other thread wakes earlier.
+    /// Sleeps until called once more than `called`, or until the time is up if no other thread wakes earlier.
     fn sleep<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        wait: Option<Duration>,
+        wait: Duration,
+        called: u64,
     ) -> MutexGuard<'a, State> {
         if state.stopping {
             return state;
         }
-        let until = wait.map(|wait| Instant::now() + wait);
-        let mine = match (until, state.alarm) {
-            (Some(until), Some(alarm)) => until < alarm,
-            (until, None) => until.is_some(),
-            (None, Some(_)) => false,
-        };
-        let Some(until) = until.filter(|_| mine) else {
-            return self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
-        state.alarm = Some(until);
-        let wait = until.saturating_duration_since(Instant::now());
-        let (mut state, _) = self
-            .work
-            .wait_timeout(state, wait)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.alarm == Some(until) {
+        let until = Instant::now() + wait;
+        let mine = state.alarm.is_none_or(|alarm| until < alarm);
+        if mine {
+            state.alarm = Some(until);
+        }
+        drop(state);
+        let calls = lock(&self.calls);
+        if mine {
+            drop(
+                self.work
+                    .wait_timeout_while(calls, wait, |calls| *calls == called),
+            );
+        } else {
+            drop(self.work.wait_while(calls, |calls| *calls == called));
+        }
+        let mut state = self.lock();
+        if mine && state.alarm == Some(until) {
             state.alarm = None;
         }
         state
+    }
+
+    fn call(&self) {
+        self.count_call();
+        self.work.notify_one();
+    }
+
+    fn call_all(&self) {
+        self.count_call();
+        self.work.notify_all();
+    }
+
+    fn count_call(&self) {
+        let mut calls = lock(&self.calls);
+        *calls = calls.wrapping_add(1);
     }
 
     fn await_end<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Instant) -> MutexGuard<'a, State> {
