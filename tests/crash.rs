@@ -6,6 +6,8 @@
 
 #[path = "crash/child.rs"]
 mod child;
+#[path = "crash/connector.rs"]
+mod connector;
 #[path = "crash/server.rs"]
 mod server;
 mod support;
@@ -17,8 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use casehook::{Agent, Connector};
-use serde_json::{Value, json};
+use casehook::Agent;
 
 use child::{LANES, Try};
 use server::{Moment, Plan, Server, Step};
@@ -143,38 +144,7 @@ fn one_life(
 fn configure(database: &Path, base: &str) {
     let agent = Agent::open(database, child::options().drain(false)).unwrap();
     for lane in LANES {
-        agent.configure(lane, &connector(base, lane)).unwrap();
+        agent.configure(lane, &connector::to(base, lane)).unwrap();
     }
     agent.close(Duration::from_secs(5)).unwrap();
-}
-
-fn connector(base: &str, lane: &str) -> Connector {
-    let body = r#"{"caseId":{{{case.id}}},"version":{{{case.title}}},"description":{{{case.description}}}}"#;
-    let one = format!("{base}/{lane}/issues/{{{{{{external.system.id}}}}}}");
-    let mut config = json!({
-        "createIncidentUrl": format!("{base}/{lane}/issues"),
-        "createIncidentJson": body,
-        "createIncidentResponseKey": "id",
-        "getIncidentUrl": one,
-        "getIncidentResponseExternalTitleKey": "key",
-        "viewIncidentUrl": one,
-        "updateIncidentUrl": one,
-        "updateIncidentJson": body,
-        "createCommentUrl": format!("{one}/comments"),
-        "createCommentMethod": "post",
-        "createCommentJson": r#"{"id":{{{case.commentId}}},"body":{{{case.comment}}}}"#,
-        "hasAuth": false,
-        "retry": {"baseMs": 1, "capMs": 20},
-        "findSettleMs": 20,
-    });
-    match lane {
-        "find" => {
-            config["findIncidentUrl"] = json!(format!("{base}/{lane}/issues?q={{{{{{case.id}}}}}}"));
-            config["findIncidentResponseKey"] = json!("issues[].id");
-        }
-        "hold" => config["onUncertainCreate"] = json!("hold"),
-        _ => config["onUncertainCreate"] = json!("retry"),
-    }
-    Connector::from_json(&json!({ "config": Value::Object(config.as_object().unwrap().clone()) }).to_string())
-        .unwrap()
 }

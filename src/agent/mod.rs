@@ -26,7 +26,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// `Send` and `Sync`; clones are handles of the same agent. Opening the same database again in one process gives another
 /// agent that shares the store and the threads. Calls block while they read or write the database, never for the network
 /// (but [`Agent::test`], [`Agent::wait`] and [`Agent::flush`]). In a forked child every call fails with
-/// [`ErrorKind::Forked`]; the child opens its own agent.
+/// [`ErrorKind::Forked`]; the child can open an agent of its own on a database that was not open at the fork.
 #[derive(Clone)]
 pub struct Agent {
     session: Arc<Session>,
@@ -44,8 +44,12 @@ impl Agent {
     ///
     /// # Errors
     /// `SchemaTooNew` and `Corrupt` leave the file as it is; `SecondCopy` when another copy of casehook in this process
-    /// has it open; `Store` when the folder cannot be used.
+    /// has it open; `Forked` when this process was forked with it open; `Store` when the folder cannot be used.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Agent> {
+        if !(1..=64).contains(&options.workers) {
+            let message = format!("{} is not a number of workers; use 1 to 64", options.workers);
+            return Err(Error::new(ErrorKind::Argument, message).at("workers"));
+        }
         let (path, slot) = registry::slot(path.as_ref())?;
         let mut held = slot.lock();
         let core = match held.upgrade().filter(|core| !core.is_shut()) {

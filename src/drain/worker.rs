@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Engine, Next};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::process::{Bell, DrainLock};
+use crate::process::{Bell, DrainLock, ProcessGuard};
 use crate::store::{Retention, Store};
 use crate::transport::Transport;
 
@@ -28,6 +28,8 @@ pub(crate) struct Tools {
     pub(crate) bell: Arc<Bell>,
     pub(crate) lock: DrainLock,
     pub(crate) retention: Retention,
+    // Last. As long as a thread has the database open, nobody else in this process opens it.
+    pub(crate) _guard: Option<Arc<ProcessGuard>>,
 }
 
 /// The running threads.

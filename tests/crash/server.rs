@@ -1,4 +1,5 @@
 //! The target of the torture: it does what it is asked, records every effect, and kills its client when told to.
+#![allow(dead_code)]
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufReader, Write};
