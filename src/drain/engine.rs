@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::{Flight, subject};
-use super::gate::Opening;
+use super::gate::{Gate, Opening};
 use super::landing::progress_only;
 use super::reading;
 use super::roster::Roster;
@@ -21,8 +21,8 @@ use crate::step;
 use crate::store::Store;
 use crate::transport::{Answer, Failure, Request};
 
-/// The longest that anything may lie ahead: the pause that a target can ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+/// By how much the wall clock may fall behind the steady one between two looks before that counts as set back.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(100);
 
 /// What to do now.
 pub(crate) enum Next {
@@ -48,7 +48,7 @@ pub(crate) struct Engine {
     /// Outcomes that the store could not take yet. Nothing else happens to their pushes until it does.
     pub(super) unrecorded: Vec<(PushId, Outcome)>,
     pub(super) dice: fastrand::Rng,
-    last_wall: Option<Timestamp>,
+    last_look: Option<Now>,
 }
 
 impl Engine {
@@ -66,14 +66,14 @@ impl Engine {
             following: VecDeque::new(),
             unrecorded: Vec::new(),
             dice: fastrand::Rng::with_seed(seed),
-            last_wall: None,
+            last_look: None,
         }
     }
 
     /// Takes over from a process that died: what it had under way is judged, due times are put right.
     pub(crate) fn recover(&mut self, now: Now) -> Result<()> {
-        self.roster.refresh(now)?;
         self.store.clamp_due(now.wall)?;
+        self.roster.refresh(now)?;
         for id in self.store.interrupted()? {
             let Some(claim) = self.store.load(id)? else {
                 continue;
@@ -103,13 +103,7 @@ impl Engine {
 
     /// The next request, or how long there is none.
     pub(crate) fn turn(&mut self, now: Now) -> Result<Next> {
-        if self.last_wall.is_some_and(|last| now.wall < last) {
-            self.store.clamp_due(now.wall)?;
-            for gate in self.roster.gates.values_mut() {
-                gate.clamp(now.wall, LONGEST_WAIT);
-            }
-        }
-        self.last_wall = Some(now.wall);
+        self.mind_the_clock(now)?;
         self.roster.refresh(now)?;
         for gate in self.roster.gates.values_mut() {
             gate.tick(now);
@@ -128,6 +122,22 @@ impl Engine {
             }
         }
         Ok(Next::Wait(self.next_wake(now)?))
+    }
+
+    /// After the wall clock was set back, nothing is to lie further ahead than it did.
+    fn mind_the_clock(&mut self, now: Now) -> Result<()> {
+        let back = self.last_look.map_or(Duration::ZERO, |last| {
+            let passed = now.steady.saturating_sub(last.steady);
+            last.wall.plus(passed).since(now.wall)
+        });
+        if back > CLOCK_TOLERANCE {
+            self.store.clamp_due(now.wall)?;
+            for gate in self.roster.gates.values_mut() {
+                gate.set_back(back);
+            }
+        }
+        self.last_look = Some(now);
+        Ok(())
     }
 
     /// Takes the end of a request back and stores what it changes.
@@ -158,9 +168,7 @@ impl Engine {
         if let (true, Ok(Success::Got { etag, .. })) = (flight.fresh_get, &read) {
             flight.etag = Some(etag.clone());
             flight.fresh_get = false;
-            self.flights.insert(id, flight);
-            self.following.push_back(id);
-            return Ok(());
+            return self.read_afresh(flight, now);
         }
         let status = result.as_ref().ok().map(|answer| answer.status);
         self.conclude(flight, read, status, now)
@@ -238,6 +246,9 @@ impl Engine {
     fn send_next(&mut self, mut flight: Flight, now: Now) -> Result<Option<Box<Dispatch>>> {
         let id = flight.claim.push.id;
         flight.started = now;
+        let gate = self.roster.gates.get(&flight.claim.push.connector);
+        flight.is_probe = gate.is_some_and(Gate::in_trouble);
+        flight.revision = gate.map_or(0, |gate| gate.stored.revision);
         flight.url = None;
         flight.method = None;
         flight.before = flight.claim.push.progress.clone();
@@ -250,10 +261,10 @@ impl Engine {
             self.land(flight, outcome, now)?;
             return Ok(None);
         }
-        let (step, comment) = match machine::next(&flight.claim, &config) {
+        let (step, comment) = match machine::next(&flight.claim, &config, now.wall) {
             Action::Send(step, comment) => (step, comment),
             Action::Finish => {
-                let outcome = self.with_setting(&flight.claim, &config, now, |claim, setting| {
+                let outcome = self.with_setting(&flight.claim, &config, false, now, |claim, setting| {
                     machine::finished(claim, setting)
                 });
                 self.land(flight, outcome, now)?;
@@ -288,17 +299,16 @@ impl Engine {
         let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);
         if begun != flight.before {
             match self.store.begin(id, &begun, now.wall) {
-                Ok(true) => {}
+                Ok(true) => flight.claim.push.progress = begun,
                 Ok(false) => {
                     self.leave(flight.claim.push.connector, id, None);
                     return Ok(None);
                 }
                 Err(error) => {
-                    self.put_off(flight);
+                    self.take_back(flight, now);
                     return Err(error);
                 }
             }
-            flight.claim.push.progress = begun;
         }
         if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
             gate.sent(id, now);

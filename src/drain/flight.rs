@@ -24,6 +24,10 @@ pub(super) struct Flight {
     pub(super) method: Option<&'static str>,
     /// `ifMatchHeader`: what the fresh get before the update told; outer `None` before it.
     pub(super) etag: Option<Option<String>>,
+    /// The request under way tries how a connector in trouble fares.
+    pub(super) is_probe: bool,
+    /// The connector's revision that the request under way was made from.
+    pub(super) revision: i64,
     /// The request under way is that fresh get.
     pub(super) fresh_get: bool,
 }
@@ -40,6 +44,8 @@ impl Flight {
             url: None,
             method: None,
             etag: None,
+            is_probe: false,
+            revision: 0,
             fresh_get: false,
         }
     }
@@ -81,7 +87,9 @@ impl Flight {
         };
         let mut request = make(&key)?;
         let body = request.body.clone().unwrap_or_default();
-        let mut kept = (key, old.map_or(now, |old| old.key_made_at));
+        // A target that has forgotten the key learns it anew.
+        let known = old.filter(|old| !machine::is_forgotten(old, &prepared.config, now));
+        let mut kept = (key, known.map_or(now, |old| old.key_made_at));
         // A key stands for its bytes: where a refused request would now be another one, it gets a key of its own.
         if stored.is_none() && old.is_some_and(|old| old.body != body) {
             request = make(&fresh_key)?;

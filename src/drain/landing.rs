@@ -1,12 +1,12 @@
 //! The end of a request: what it changes, stored before anything else happens to its push.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::flight::Flight;
 use crate::clock::Now;
-use crate::error::Result;
+use crate::connector::Config;
+use crate::error::{ErrorKind, Result};
 use crate::model::{Attempt, FailureClass, PushId, PushState};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::{self, Setting, Success};
@@ -47,23 +47,32 @@ impl Engine {
             &attempt,
             self.roster.gates.get(&connector).map(|gate| &gate.stored),
         );
-        let mut outcome = match self.roster.connector(connector) {
-            Ok(connector) => {
-                let config = Arc::clone(&connector.config);
-                self.with_setting(&flight.claim, &config, now, |claim, setting| match read {
-                    Ok(success) => machine::succeeded(claim, flight.comment, success, setting),
-                    Err(ref verdict) => machine::failed(
-                        claim,
-                        &flight.before,
-                        flight.step,
-                        flight.comment,
-                        verdict,
-                        setting,
-                    ),
-                })
-            }
-            Err(_) => self.unusable_connector(&flight, read.as_ref().err(), now),
-        };
+        let sent_from = flight.prepared.as_ref().map(|prepared| &prepared.config);
+        let config = self.roster.config(connector).or_else(|| sent_from.cloned());
+        let mut outcome =
+            match config {
+                Some(config) => {
+                    self.with_setting(&flight.claim, &config, flight.is_probe, now, |claim, setting| {
+                        match read {
+                            Ok(success) => machine::succeeded(claim, flight.comment, success, setting),
+                            Err(ref verdict) => machine::failed(
+                                claim,
+                                &flight.before,
+                                flight.step,
+                                flight.comment,
+                                verdict,
+                                setting,
+                            ),
+                        }
+                    })
+                }
+                None => self.unusable_connector(&flight, read.as_ref().err(), now),
+            };
+        // An answer to the connector as it was says nothing about the one that was configured since.
+        let gate = self.roster.gates.get(&connector);
+        if gate.is_some_and(|gate| gate.stored.revision != flight.revision) {
+            outcome.health = None;
+        }
         outcome.attempt = Some(attempt);
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.throttles = match outcome.attempt.as_ref().and_then(|attempt| attempt.class) {
@@ -78,7 +87,7 @@ impl Engine {
     pub(super) fn land(&mut self, mut flight: Flight, outcome: Outcome, now: Now) -> Result<()> {
         let id = flight.claim.push.id;
         let connector = flight.claim.push.connector;
-        if let Err(error) = self.store.record(id, &outcome, now.wall) {
+        if let Err(error) = self.record(id, &outcome, now) {
             self.leave(connector, id, outcome.health.as_ref());
             self.unrecorded.push((id, outcome));
             return Err(error);
@@ -103,23 +112,57 @@ impl Engine {
         Ok(())
     }
 
-    /// The store could not take note of the next request: a push under way keeps its place, one that was just claimed is
-    /// claimed again later.
-    pub(super) fn put_off(&mut self, flight: Flight) {
-        let id = flight.claim.push.id;
-        if flight.before.state == PushState::Sending {
-            self.flights.insert(id, flight);
-            self.following.push_back(id);
-        } else {
-            self.leave(flight.claim.push.connector, id, None);
-        }
-    }
-
     pub(super) fn leave(&mut self, connector: ConnectorId, id: PushId, health: Option<&Health>) {
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.in_flight = gate.in_flight.saturating_sub(1);
             gate.ended(id, health);
         }
+    }
+
+    /// Nothing is left to store of a push that is no longer there.
+    fn record(&self, id: PushId, outcome: &Outcome, now: Now) -> Result<()> {
+        match self.store.record(id, outcome, now.wall) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    /// The store failed to note that a request is about to be written, and may have noted it all the same: the request
+    /// is not sent, and the push stored as it was before.
+    pub(super) fn take_back(&mut self, flight: Flight, now: Now) {
+        let id = flight.claim.push.id;
+        self.leave(flight.claim.push.connector, id, None);
+        let progress = match flight.before.state {
+            PushState::Sending => machine::released(&flight.before, now.wall),
+            _ => flight.before,
+        };
+        self.unrecorded.push((id, progress_only(progress)));
+    }
+
+    /// A fresh get succeeded: its update follows. The answer ends an outage as any other does.
+    pub(super) fn read_afresh(&mut self, flight: Flight, now: Now) -> Result<()> {
+        let id = flight.claim.push.id;
+        let connector = flight.claim.push.connector;
+        let gate = self.roster.gates.get(&connector);
+        let well = gate
+            .filter(|gate| gate.stored.revision == flight.revision)
+            .and_then(|gate| machine::recovered(&gate.health, 200));
+        if well.is_some() {
+            let mut outcome = progress_only(flight.claim.push.progress.clone());
+            outcome.health = well;
+            let etag = flight.etag.clone();
+            self.land(flight, outcome, now)?;
+            if let Some(flight) = self.flights.get_mut(&id) {
+                flight.etag = etag;
+            }
+            return Ok(());
+        }
+        if let Some(gate) = self.roster.gates.get_mut(&connector) {
+            gate.ended(id, None);
+        }
+        self.flights.insert(id, flight);
+        self.following.push_back(id);
+        Ok(())
     }
 
     /// Outcomes that could not be stored come first: the next step must not begin before.
@@ -129,7 +172,7 @@ impl Engine {
             if outcome.progress.state == PushState::Sending {
                 outcome.progress = machine::released(&outcome.progress, now.wall);
             }
-            self.store.record(*id, &outcome, now.wall)?;
+            self.record(*id, &outcome, now)?;
             self.unrecorded.remove(0);
         }
         Ok(())
@@ -138,7 +181,8 @@ impl Engine {
     pub(super) fn with_setting(
         &mut self,
         claim: &Claim,
-        config: &crate::connector::Config,
+        config: &Config,
+        is_probe: bool,
         now: Now,
         reckon: impl FnOnce(&Claim, Setting<'_>) -> Outcome,
     ) -> Outcome {
@@ -149,6 +193,7 @@ impl Engine {
             health: gate.map_or(&unknown, |gate| &gate.health),
             now: now.wall,
             dice: self.dice.f64(),
+            is_probe,
             throttles: gate.map_or(0, |gate| gate.throttles),
         };
         let mut outcome = reckon(claim, setting);
@@ -165,7 +210,7 @@ impl Engine {
             .intent
             .as_ref()
             .filter(|intent| intent.ended_at.is_none());
-        let (Some(intent), Ok(connector)) = (unknown, self.roster.connector(claim.push.connector)) else {
+        let (Some(intent), Some(config)) = (unknown, self.roster.config(claim.push.connector)) else {
             return progress_only(machine::interrupted(progress, now.wall));
         };
         let (step, comment) = (intent.step, intent.comment);
@@ -176,8 +221,7 @@ impl Engine {
             now: now.wall,
         };
         let verdict = classify::classify(Trouble::Interrupted, situation);
-        let config = Arc::clone(&connector.config);
-        self.with_setting(claim, &config, now, |claim, setting| {
+        self.with_setting(claim, &config, false, now, |claim, setting| {
             machine::failed(claim, progress, step, comment, &verdict, setting)
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::gate::Gate;
 use crate::clock::Now;
-use crate::connector::{Connector, SecretSources, Settings};
+use crate::connector::{Config, Connector, SecretSources, Settings};
 use crate::error::Result;
 use crate::outbox::ConnectorId;
 use crate::step::Prepared;
@@ -56,8 +56,7 @@ impl Roster {
             let connector = self.parse(&row);
             let mut gate = Gate::new(row, connector);
             if let Some(old) = self.gates.get(&id) {
-                gate.in_flight = old.in_flight;
-                gate.health.odometer_ms = gate.health.odometer_ms.max(old.health.odometer_ms);
+                gate.succeed(old);
             } else {
                 self.rotation.push_back(id);
             }
@@ -73,6 +72,17 @@ impl Roster {
             .and_then(|secrets| Connector::restore(&row.name, &row.config, &row.warnings, secrets))
             .map(Arc::new)
             .map_err(|error| error.to_string())
+    }
+
+    /// What the connector's document says, also while its secrets cannot be had.
+    pub(super) fn config(&self, id: ConnectorId) -> Option<Arc<Config>> {
+        let gate = self.gates.get(&id)?;
+        if let Ok(connector) = &gate.connector {
+            return Some(Arc::clone(&connector.config));
+        }
+        let row = &gate.stored;
+        let connector = Connector::restore(&row.name, &row.config, &row.warnings, Vec::new());
+        connector.ok().map(|connector| connector.config)
     }
 
     /// The connector's document; a broken one is read again each time, since a key may have come back.

@@ -107,6 +107,8 @@ pub(crate) struct CommentProgress {
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
     pub(crate) push: Push,
+    /// The connector's present target.
+    pub(crate) target: String,
     /// The incident that its case is linked to at this target.
     pub(crate) link: Option<Link>,
     /// Whether a push of its lane that was accepted later is delivered already.

@@ -17,7 +17,6 @@ use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::store::{NewConnector, Retention, Store, StoredConnector, Undelivered};
 use crate::transport::{Answer, Failure, FailureKind};
 
-pub(super) const SECOND: u64 = 1;
 pub(super) const MINUTE: u64 = 60;
 pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * 3_600;

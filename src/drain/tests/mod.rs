@@ -1,5 +1,10 @@
 //! Stories of delivery: an engine on a real store, answers from a script, a clock set by hand.
 
 mod bench;
+mod connectors;
+mod decisions;
 mod faulty;
+mod order;
 mod steps;
+mod storing;
+mod uncertain;

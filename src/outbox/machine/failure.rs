@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::change::{back_off, due, link_of_half_done, start_step, unchanged, wait};
-use super::health::{pause, recovered, trouble};
+use super::health::{after_failure, pause};
+use super::next::can_find;
 use super::{
-    Claim, CommentState, FailureClass, Health, LinkChange, Outcome, Progress, PushError, PushState, Setting,
-    Step, Verdict,
+    Claim, CommentState, FailureClass, LinkChange, Outcome, Progress, PushError, PushState, Setting, Step,
+    Verdict,
 };
 use crate::connector::config::{OnExternalGone, OnUncertainCreate};
-use crate::outbox::backoff::{blocked_probe, full_jitter};
 
 /// How often a comment is sent again after its outcome was lost.
 const COMMENT_RESENDS: u32 = 3;
@@ -27,6 +27,9 @@ pub(crate) fn failed(
 ) -> Outcome {
     let mut outcome = unchanged(claim);
     let config = setting.config;
+    if verdict.unsent {
+        outcome.progress = before.clone();
+    }
     let progress = &mut outcome.progress;
     progress.error = Some(PushError {
         code: verdict.code.clone(),
@@ -36,42 +39,7 @@ pub(crate) fn failed(
         http_status: verdict.http_status,
         retryable: true,
     });
-    outcome.health = match verdict.class {
-        FailureClass::NotSent => Some(Health {
-            offline: Some(trouble(
-                setting.health.offline.as_ref(),
-                verdict,
-                setting.now,
-                |probes| {
-                    setting.now.plus(full_jitter(
-                        config.retry.base,
-                        config.retry.cap,
-                        probes,
-                        setting.dice,
-                    ))
-                },
-            )),
-            ..setting.health.clone()
-        }),
-        FailureClass::Auth => Some(Health {
-            offline: None,
-            blocked: Some(trouble(
-                setting.health.blocked.as_ref(),
-                verdict,
-                setting.now,
-                |probes| setting.now.plus(blocked_probe(probes)),
-            )),
-            ..setting.health.clone()
-        }),
-        FailureClass::Throttled => Some(Health {
-            offline: None,
-            throttled_until: Some(setting.now.plus(pause(verdict, setting))),
-            ..setting.health.clone()
-        }),
-        _ => verdict
-            .http_status
-            .and_then(|status| recovered(setting.health, status)),
-    };
+    outcome.health = after_failure(verdict, setting);
 
     let counted = !matches!(
         verdict.class,
@@ -82,25 +50,19 @@ pub(crate) fn failed(
         progress.step_attempts = progress.step_attempts.saturating_add(1);
         progress.age_from.get_or_insert(setting.health.odometer_ms);
     }
-    // Whatever class: an uncertain write stays known as one, so that a retry by hand repeats it to the byte.
     match verdict.class {
-        FailureClass::NotSent => {
-            progress.begun = before.begun;
-            progress.target = before.target.clone();
-            progress.intent = before.intent.clone();
-            progress.resends = before.resends;
-            progress.uncertain = before.uncertain;
-        }
+        // Kept as it was written, so that a retry by hand repeats it to the byte.
         FailureClass::Uncertain | FailureClass::UncertainAnswered => {
             if let Some(intent) = &mut progress.intent {
                 intent.ended_at = Some(setting.now);
             }
         }
-        // The first send's outcome stays unknown when a resend was only put off.
+        // Refused for now: as if it had not been sent again, and what became of the first send is as open as before.
         FailureClass::Throttled | FailureClass::Auth | FailureClass::Transient => {
             if let (Some(intent), Some(old)) = (&mut progress.intent, &before.intent) {
                 intent.ended_at = old.ended_at;
             }
+            progress.resends = before.resends;
         }
         _ => {}
     }
@@ -134,7 +96,9 @@ pub(crate) fn failed(
             hold(progress, step, &verdict.code, message);
         }
         FailureClass::Permanent => {
-            progress.intent = None;
+            if !verdict.unsent {
+                progress.intent = None;
+            }
             give_up(&mut outcome, comment, None);
         }
         FailureClass::Gone => match config.on_external_gone {
@@ -191,9 +155,10 @@ pub(crate) fn failed(
 fn uncertain_create(claim: &Claim, progress: &mut Progress, verdict: &Verdict, setting: Setting<'_>) {
     let config = setting.config;
     let answered = verdict.class == FailureClass::UncertainAnswered;
-    let has_case_id = claim.push.case.id.as_deref().is_some_and(|id| !id.is_empty());
-    let can_find = config.find.is_some() && has_case_id;
+    let can_find = can_find(claim, config);
     let how = match config.on_uncertain_create {
+        // It takes each create, and its look-up shows none of them: no more of that.
+        _ if answered && progress.resends >= config.max_uncertain_resends => OnUncertainCreate::Hold,
         OnUncertainCreate::Find if can_find => OnUncertainCreate::Find,
         OnUncertainCreate::Find => OnUncertainCreate::Hold,
         _ if answered && can_find => OnUncertainCreate::Find,

@@ -16,8 +16,8 @@ use crate::step::find::Found;
 pub(crate) use change::{begun, interrupted, moved, released};
 pub(super) use change::{link_of_half_done, unchanged};
 pub(crate) use failure::failed;
-pub(crate) use health::blocked;
-pub(crate) use next::{by_link, external_id, next};
+pub(crate) use health::{blocked, recovered};
+pub(crate) use next::{by_link, external_id, is_forgotten, next};
 pub(crate) use success::{finished, succeeded};
 
 /// What to do next for a push.
@@ -54,6 +54,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) now: Timestamp,
     /// The dice of the jitter, from 0 to 1.
     pub(crate) dice: f64,
+    /// Whether the exchange tried how a connector in trouble fares.
+    pub(crate) is_probe: bool,
     /// How often the connector was throttled in a row without saying for how long.
     pub(crate) throttles: u32,
 }

@@ -79,14 +79,6 @@ pub(crate) fn succeeded(
 pub(crate) fn finished(claim: &Claim, setting: Setting<'_>) -> Outcome {
     let mut outcome = unchanged(claim);
     outcome.progress.external_id = external_id(claim).map(str::to_owned);
-    if let Some(link) = claim.link.as_ref().filter(|_| by_link(claim)) {
-        let progress = &mut outcome.progress;
-        progress.external_title = progress
-            .external_title
-            .take()
-            .or_else(|| link.external_title.clone());
-        progress.external_url = progress.external_url.take().or_else(|| link.external_url.clone());
-    }
     start_step(&mut outcome.progress, Step::Comment);
     outcome.progress.state = PushState::Sending;
     settle(claim, &mut outcome, setting);
@@ -100,20 +92,31 @@ fn settle(claim: &Claim, outcome: &mut Outcome, setting: Setting<'_>) {
     for (place, state) in &outcome.comments {
         set_comment(&mut after.push, *place, *state);
     }
-    if outcome.progress.step == Some(Step::Comment) || next(&after, setting.config) == Action::Finish {
+    if outcome.progress.step == Some(Step::Comment)
+        || next(&after, setting.config, setting.now) == Action::Finish
+    {
         for (place, state) in skipped_comments(&after, setting.config) {
             outcome.comments.push((place, state));
             set_comment(&mut after.push, place, state);
         }
     }
-    if next(&after, setting.config) != Action::Finish {
+    if next(&after, setting.config, setting.now) != Action::Finish {
         return;
     }
     let progress = &mut outcome.progress;
     progress.state = PushState::Delivered;
     progress.step = None;
     progress.error = None;
-    if claim.push.case.id.as_deref().is_some_and(|id| !id.is_empty()) && progress.external_id.is_some() {
+    // Where nothing was read back, the link knows how the incident looks.
+    if let Some(link) = claim.link.as_ref().filter(|_| by_link(claim)) {
+        let title = progress.external_title.take();
+        progress.external_title = title.or_else(|| link.external_title.clone());
+        let url = progress.external_url.take();
+        progress.external_url = url.or_else(|| link.external_url.clone());
+    }
+    let has_case_id = claim.push.case.id.as_deref().is_some_and(|id| !id.is_empty());
+    let link_is_newer = claim.overtaken && claim.link.is_some();
+    if has_case_id && progress.external_id.is_some() && !link_is_newer {
         outcome.link = LinkChange::Set;
     }
 }
@@ -126,16 +129,21 @@ fn set_comment(push: &mut Push, place: u32, state: CommentState) {
 
 /// An empty look-up counts only once the index had time to settle after the uncertain send.
 fn look_again_or_create(progress: &mut Progress, setting: Setting<'_>) {
-    let settled_at = progress
-        .intent
-        .as_ref()
-        .and_then(|intent| intent.ended_at)
-        .map(|ended| ended.plus(setting.config.find_settle));
+    let settled_at = progress.intent.as_mut().and_then(|intent| {
+        // A clock that was set back would otherwise stretch the wait by that much.
+        let ended = intent.ended_at?.min(setting.now);
+        intent.ended_at = Some(ended);
+        Some(ended.plus(setting.config.find_settle))
+    });
     match settled_at {
         Some(at) if at > setting.now => wait(progress, at.since(setting.now), setting.now),
         _ => {
             progress.step = Some(Step::Create);
             progress.state = PushState::Queued;
+            // What was looked for and is not there was never seen under its key.
+            if let Some(intent) = &mut progress.intent {
+                intent.key_made_at = setting.now;
+            }
             due(progress, Duration::ZERO, setting.now);
         }
     }

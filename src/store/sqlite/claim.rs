@@ -89,6 +89,7 @@ pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
             progress: row.progress,
             comments,
         },
+        target: row.target,
         link,
         overtaken,
     }))
