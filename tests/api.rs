@@ -332,9 +332,9 @@ fn a_held_push_is_adopted_or_cancelled() {
     });
     bench.system.fail_next(1, Fault::CutAfterActing);
     let push = bench.push(&Case::new("x").id("a").comment("c", "text"));
-    let behind = bench.push(&Case::new("later").id("a"));
     let status = bench.agent.wait(push, PATIENCE).unwrap();
     assert_eq!(status.state, PushState::Held);
+    let behind = bench.push(&Case::new("later").id("a"));
     assert!(status.error.unwrap().message.contains("adopt"));
     assert_eq!(bench.agent.status(behind).unwrap().state, PushState::Queued);
     assert!(!bench.agent.flush(PATIENCE).unwrap(), "nothing moves by itself");

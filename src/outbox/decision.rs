@@ -1,6 +1,6 @@
 //! What a person or the host decides for a push: retry, adopt, cancel.
 
-use super::machine::unchanged;
+use super::machine::{link_of_half_done, unchanged};
 use super::{Claim, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CommentState, PushState, Step, Timestamp};
@@ -74,6 +74,7 @@ pub(crate) fn cancel(claim: &Claim) -> Result<Outcome> {
     }
     outcome.progress.state = PushState::Cancelled;
     outcome.progress.intent = None;
+    outcome.link = link_of_half_done(claim, &outcome);
     Ok(outcome)
 }
 

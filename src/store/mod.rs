@@ -63,7 +63,7 @@ pub(crate) struct Counts {
     pub(crate) by_state: [u64; 8],
     /// When the first accepted of those that are queued, sending, waiting or held was accepted.
     pub(crate) oldest_at: Option<Timestamp>,
-    /// Whether a push is ready, due already or later. Of the same moment as the counts.
+    /// Whether any push of it can be claimed, now or when it is due.
     pub(crate) ready: bool,
 }
 
