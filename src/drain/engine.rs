@@ -241,6 +241,7 @@ impl Engine {
         flight.url = None;
         flight.method = None;
         flight.before = flight.claim.push.progress.clone();
+        flight.revision = self.roster.revision(flight.claim.push.connector);
         let connector = match self.roster.connector(flight.claim.push.connector) {
             Ok(connector) => connector,
             Err(reason) => return self.refuse(flight, &reason, now).map(|()| None),

@@ -17,6 +17,8 @@ pub(super) struct Flight {
     /// The progress before the request under way was about to be written.
     pub(super) before: Progress,
     pub(super) prepared: Option<Arc<Prepared>>,
+    /// The connector's revision that the request under way was made with.
+    pub(super) revision: Option<i64>,
     pub(super) step: Step,
     pub(super) comment: Option<u32>,
     pub(super) started: Now,
@@ -34,6 +36,7 @@ impl Flight {
             before: claim.push.progress.clone(),
             claim,
             prepared: None,
+            revision: None,
             step: Step::Create,
             comment: None,
             started: now,

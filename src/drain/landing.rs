@@ -65,6 +65,7 @@ impl Engine {
             Err(_) => self.unusable_connector(&flight, read.as_ref().err(), now),
         };
         outcome.attempt = Some(attempt);
+        outcome.revision = flight.revision;
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.throttles = match outcome.attempt.as_ref().and_then(|attempt| attempt.class) {
                 Some(FailureClass::Throttled) => gate.throttles.saturating_add(1),
@@ -78,17 +79,19 @@ impl Engine {
     pub(super) fn land(&mut self, mut flight: Flight, outcome: Outcome, now: Now) -> Result<()> {
         let id = flight.claim.push.id;
         let connector = flight.claim.push.connector;
+        let outdated = outcome.revision.is_some() && outcome.revision != self.roster.revision(connector);
+        let health = outcome.health.as_ref().filter(|_| !outdated);
         if let Err(error) = self.store.record(id, &outcome, now.wall) {
-            self.leave(connector, id, outcome.health.as_ref());
+            self.leave(connector, id, health);
             self.unrecorded.push((id, outcome));
             return Err(error);
         }
         if outcome.progress.state != PushState::Sending {
-            self.leave(connector, id, outcome.health.as_ref());
+            self.leave(connector, id, health);
             return Ok(());
         }
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
-            gate.ended(id, outcome.health.as_ref());
+            gate.ended(id, health);
         }
         for (place, state) in &outcome.comments {
             let place = usize::try_from(*place).unwrap_or(usize::MAX);
@@ -201,6 +204,7 @@ pub(super) fn progress_only(progress: Progress) -> Outcome {
         marks: Vec::new(),
         link: LinkChange::Keep,
         health: None,
+        revision: None,
         attempt: None,
     }
 }

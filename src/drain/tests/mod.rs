@@ -1,5 +1,6 @@
 //! Stories of delivery: an engine on a real store, answers from a script, a clock set by hand.
 
 mod bench;
+mod configures;
 mod faulty;
 mod steps;
