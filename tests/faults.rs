@@ -2,7 +2,8 @@
 //!
 //! Each test runs one scenario through the public API once for every point at which something can go wrong, and then
 //! asks the database and the case system whether everything that was accepted arrived, once. The number of points is
-//! kept small; `CASEHOOK_FAULTS=full` tries every one, `CASEHOOK_KILLS=N` kills N times.
+//! kept small; `CASEHOOK_FAULTS=N` tries N of each kind, `CASEHOOK_FAULTS=full` every one, and `CASEHOOK_KILLS=N` kills N
+//! times.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "faults/cuts.rs"]
@@ -20,9 +21,13 @@ mod support;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Whether every point is to be tried.
-fn full() -> bool {
-    std::env::var("CASEHOOK_FAULTS").is_ok_and(|value| value == "full")
+/// How much is tried: `few` points of a kind, or as many as `CASEHOOK_FAULTS` says, or `full` for all.
+fn points(few: usize) -> usize {
+    match std::env::var("CASEHOOK_FAULTS").as_deref() {
+        Ok("full") => usize::MAX,
+        Ok(number) => number.parse().expect("CASEHOOK_FAULTS is a number or `full`"),
+        Err(_) => few,
+    }
 }
 
 /// Runs `each` for every item, several at once: most of the time is spent waiting.

@@ -248,10 +248,10 @@ impl Engine {
         flight.started = now;
         let gate = self.roster.gates.get(&flight.claim.push.connector);
         flight.is_probe = gate.is_some_and(Gate::in_trouble);
-        flight.revision = gate.map_or(0, |gate| gate.stored.revision);
         flight.url = None;
         flight.method = None;
         flight.before = flight.claim.push.progress.clone();
+        flight.revision = self.roster.revision(flight.claim.push.connector);
         let connector = match self.roster.connector(flight.claim.push.connector) {
             Ok(connector) => connector,
             Err(reason) => return self.refuse(flight, &reason, now).map(|()| None),

@@ -17,6 +17,8 @@ pub(super) struct Flight {
     /// The progress before the request under way was about to be written.
     pub(super) before: Progress,
     pub(super) prepared: Option<Arc<Prepared>>,
+    /// The connector's revision that the request under way was made with.
+    pub(super) revision: Option<i64>,
     pub(super) step: Step,
     pub(super) comment: Option<u32>,
     pub(super) started: Now,
@@ -26,8 +28,6 @@ pub(super) struct Flight {
     pub(super) etag: Option<Option<String>>,
     /// The request under way tries how a connector in trouble fares.
     pub(super) is_probe: bool,
-    /// The connector's revision that the request under way was made from.
-    pub(super) revision: i64,
     /// The request under way is that fresh get.
     pub(super) fresh_get: bool,
 }
@@ -38,6 +38,7 @@ impl Flight {
             before: claim.push.progress.clone(),
             claim,
             prepared: None,
+            revision: None,
             step: Step::Create,
             comment: None,
             started: now,
@@ -45,7 +46,6 @@ impl Flight {
             method: None,
             etag: None,
             is_probe: false,
-            revision: 0,
             fresh_get: false,
         }
     }

@@ -70,10 +70,11 @@ impl Engine {
             };
         // An answer to the connector as it was says nothing about the one that was configured since.
         let gate = self.roster.gates.get(&connector);
-        if gate.is_some_and(|gate| gate.stored.revision != flight.revision) {
+        if gate.is_some_and(|gate| Some(gate.stored.revision) != flight.revision) {
             outcome.health = None;
         }
         outcome.attempt = Some(attempt);
+        outcome.revision = flight.revision;
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.throttles = match outcome.attempt.as_ref().and_then(|attempt| attempt.class) {
                 Some(FailureClass::Throttled) => gate.throttles.saturating_add(1),
@@ -145,7 +146,7 @@ impl Engine {
         let connector = flight.claim.push.connector;
         let gate = self.roster.gates.get(&connector);
         let well = gate
-            .filter(|gate| gate.stored.revision == flight.revision)
+            .filter(|gate| Some(gate.stored.revision) == flight.revision)
             .and_then(|gate| machine::recovered(&gate.health, 200));
         if well.is_some() {
             let mut outcome = progress_only(flight.claim.push.progress.clone());
@@ -245,6 +246,7 @@ pub(super) fn progress_only(progress: Progress) -> Outcome {
         marks: Vec::new(),
         link: LinkChange::Keep,
         health: None,
+        revision: None,
         attempt: None,
     }
 }

@@ -85,6 +85,11 @@ impl Roster {
         connector.ok().map(|connector| connector.config)
     }
 
+    /// The revision of the connector's document.
+    pub(super) fn revision(&self, id: ConnectorId) -> Option<i64> {
+        self.gates.get(&id).map(|gate| gate.stored.revision)
+    }
+
     /// The connector's document; a broken one is read again each time, since a key may have come back.
     pub(super) fn connector(&mut self, id: ConnectorId) -> Result<Arc<Connector>, String> {
         let Some(gate) = self.gates.get(&id) else {

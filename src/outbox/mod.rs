@@ -129,6 +129,9 @@ pub(crate) struct Outcome {
     pub(crate) link: LinkChange,
     /// Health of the connector, when this exchange changed it.
     pub(crate) health: Option<Health>,
+    /// The revision of the connector that the exchange was made with. When it was configured anew since, the
+    /// health is not stored, and the push does not wait. `None`: by any revision.
+    pub(crate) revision: Option<i64>,
     pub(crate) attempt: Option<Attempt>,
 }
 

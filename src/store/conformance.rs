@@ -119,6 +119,7 @@ fn outcome(progress: Progress) -> Outcome {
         marks: Vec::new(),
         link: LinkChange::Keep,
         health: None,
+        revision: None,
         attempt: None,
     }
 }

@@ -9,7 +9,7 @@ use crate::ledger::{Tally, assert_whole};
 use crate::scenario::{Run, database, open, trouble};
 use crate::support::case_system::CaseSystem;
 use crate::support::temp_dir;
-use crate::{full, spread, tell};
+use crate::{points, spread, tell};
 
 /// One call fails, and the next one works again.
 #[test]
@@ -24,7 +24,7 @@ fn every_call_can_fail_once() {
                 .map(|code| (Call::Write, Effect::Half(*code))),
         )
         .collect();
-    let points = points(&kinds, 1, if full() { usize::MAX } else { 5 });
+    let points = places(&kinds, 1, points(5));
     tell(&format!("one failing call: {}", try_all(&points)));
 }
 
@@ -38,12 +38,12 @@ fn every_call_can_fail_for_good() {
         .map(|(call, code)| (call, Effect::Fail(code)))
         .chain([(Call::Write, Effect::Half(casehook_test_vfs::FULL))])
         .collect();
-    let points = points(&kinds, u64::MAX, if full() { usize::MAX } else { 4 });
+    let points = places(&kinds, u64::MAX, points(4));
     tell(&format!("a disk that stays broken: {}", try_all(&points)));
 }
 
 /// The places at which each kind is to fail: all, or so many of them, spread evenly.
-fn points(kinds: &[(Call, Effect)], times: u64, most: usize) -> Vec<Plan> {
+fn places(kinds: &[(Call, Effect)], times: u64, most: usize) -> Vec<Plan> {
     let folder = temp_dir();
     let disk = Disk::at(folder.path());
     disk.heal();

@@ -18,7 +18,7 @@ use crate::ledger::{Accepted, Ledger, Tally, Word, assert_whole};
 use crate::scenario::{Run, database, open, trouble};
 use crate::support::case_system::CaseSystem;
 use crate::support::temp_dir;
-use crate::{full, spread, tell};
+use crate::{spread, tell};
 
 /// The directory of the process that is to be killed. `CALL`, `NTH` and `URL` come with it.
 const PLACE: &str = "CASEHOOK_TEST_PLACE";
@@ -34,7 +34,6 @@ const SIGKILL: i32 = 9;
 fn the_process_can_be_killed_at_every_call() {
     let count = match std::env::var("CASEHOOK_KILLS") {
         Ok(count) => count.parse().expect("CASEHOOK_KILLS is a number"),
-        Err(_) if full() => 2_000,
         Err(_) => 40,
     };
     let kills: Vec<usize> = (0..count).collect();

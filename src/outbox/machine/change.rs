@@ -95,6 +95,7 @@ pub(in crate::outbox) fn unchanged(claim: &Claim) -> Outcome {
         marks: Vec::new(),
         link: LinkChange::Keep,
         health: None,
+        revision: None,
         attempt: None,
     }
 }

@@ -176,10 +176,11 @@ unsafe extern "C" fn open(
     let state = path.and_then(disk_of);
     // Read before SQLite opens it: closing a descriptor later would drop SQLite's locks.
     let number = match (&state, path) {
-        (Some(state), Some(path)) => match &mut *lock(&state.recording) {
-            Some(recording) => Some(recording.opened(path, || std::fs::read(path).ok())),
-            None => None,
-        },
+        (Some(state), Some(path)) => {
+            let mut recording = lock(&state.recording);
+            let recording = recording.as_mut();
+            recording.map(|recording| recording.opened(path, || std::fs::read(path).ok()))
+        }
         _ => None,
     };
     let code = plain(state.as_deref(), Call::Open, || {
