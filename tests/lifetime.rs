@@ -114,7 +114,7 @@ fn two_agents_of_one_process_share_the_outbox() {
     assert_eq!(second.stats().unwrap_err().kind(), ErrorKind::Closed);
     let push = first.push("t", &case(2)).unwrap();
     assert_eq!(first.wait(push, PATIENCE).unwrap().state, PushState::Delivered);
-    first.close(PATIENCE).unwrap();
+    first.close(Duration::MAX).unwrap();
     assert_eq!(first.status(push).unwrap_err().kind(), ErrorKind::Closed);
     let third = Agent::open(&path, options()).unwrap();
     assert_eq!(third.status(push).unwrap().state, PushState::Delivered);
@@ -293,4 +293,24 @@ fn an_agent_that_is_dropped_closes() {
         .close(Duration::ZERO)
         .unwrap();
     system.clear_faults();
+}
+
+#[test]
+fn close_does_not_wait_for_a_database_that_somebody_else_holds() {
+    let (folder, system) = (support::temp_dir(), CaseSystem::start());
+    let path = folder.path().join("a.db");
+    let agent = open(&path, &system);
+    system.fail_always(Fault::Hang);
+    agent.push("t", &case(1)).unwrap();
+    assert!(system.wait_for_requests(1, PATIENCE));
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    system.clear_faults();
+    // The answer cannot be stored now.
+    std::thread::sleep(Duration::from_millis(300));
+    let started = Instant::now();
+    agent.close(Duration::from_millis(500)).unwrap();
+    let took = started.elapsed();
+    assert!(took < Duration::from_millis(500) + SLACK, "{took:?}");
+    other.execute_batch("ROLLBACK").unwrap();
 }

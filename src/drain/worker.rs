@@ -1,5 +1,6 @@
 //! The threads that drain: they take requests from the engine, send them, and hand their ends back. No policy here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// What is kept back from the time allowed for closing, to shut sockets and store what they ended in.
 const SHUTDOWN_SHARE: Duration = Duration::from_millis(300);
+/// Stands for every time-out that the clock cannot hold.
+const LONGEST_STOP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What the threads need from outside.
 pub(crate) struct Tools {
@@ -43,6 +46,10 @@ struct Shared {
     state: Mutex<State>,
     /// Rung when there may be something to do. Apart from `state`, so that ringing never waits for a commit.
     work: Bell,
+    /// Of its own, as the next: whoever closes must not wait for a thread that waits for the store.
+    stopping: AtomicBool,
+    /// How many threads have not ended.
+    alive: Mutex<usize>,
     /// Rung when a thread ends.
     ended: Condvar,
 }
@@ -50,7 +57,7 @@ struct Shared {
 struct State {
     engine: Engine,
     draining: bool,
-    stopping: bool,
+    /// How many threads take work; the last one to stop leaves things tidy.
     running: usize,
     /// When the thread that watches the clock wakes; others sleep until they are called.
     alarm: Option<Instant>,
@@ -67,7 +74,6 @@ impl Workers {
             state: Mutex::new(State {
                 engine,
                 draining: false,
-                stopping: false,
                 running: 0,
                 alarm: None,
                 looked_at: None,
@@ -75,6 +81,8 @@ impl Workers {
                 pruned_at: None,
             }),
             work: Bell::default(),
+            stopping: AtomicBool::new(false),
+            alive: Mutex::new(0),
             ended: Condvar::new(),
         });
         let workers = Workers {
@@ -84,6 +92,7 @@ impl Workers {
         for number in 0..count {
             let shared = Arc::clone(&workers.shared);
             shared.lock().running += 1;
+            *lock(&shared.alive) += 1;
             let spawned = std::thread::Builder::new()
                 .name(format!("casehook-{number}"))
                 .spawn(move || shared.run());
@@ -91,6 +100,7 @@ impl Workers {
                 Ok(thread) => lock(&workers.threads).push(thread),
                 Err(error) => {
                     workers.shared.lock().running -= 1;
+                    *lock(&workers.shared.alive) -= 1;
                     workers.stop(Duration::ZERO);
                     return Err(Error::internal(format!("no thread could be started: {error}")));
                 }
@@ -118,21 +128,18 @@ impl Workers {
     /// Stops claiming, waits for requests under way, then shuts their sockets; all within `timeout`. True when every
     /// thread ended.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
+        let timeout = timeout.min(LONGEST_STOP);
         let deadline = Instant::now() + timeout;
-        let mut state = self.shared.lock();
-        state.stopping = true;
+        self.shared.stopping.store(true, Ordering::Release);
         self.shared.work.ring();
         let patience = deadline - SHUTDOWN_SHARE.min(timeout / 2);
-        state = self.shared.await_end(state, patience);
-        if state.running > 0 {
-            drop(state);
+        let mut all_ended = self.shared.await_end(patience);
+        if !all_ended {
             self.shared.tools.transport.shutdown();
-            state = self
+            all_ended = self
                 .shared
-                .await_end(self.shared.lock(), deadline.max(Instant::now() + SHUTDOWN_SHARE));
+                .await_end(deadline.max(Instant::now() + SHUTDOWN_SHARE));
         }
-        let all_ended = state.running == 0;
-        drop(state);
         if all_ended {
             for thread in lock(&self.threads).drain(..) {
                 // A thread that panicked has said so; there is nothing to add at closing.
@@ -146,7 +153,7 @@ impl Workers {
 impl Shared {
     fn run(&self) {
         let mut state = self.lock();
-        while !state.stopping {
+        while !self.stopping.load(Ordering::Acquire) {
             state = self.step(state);
         }
         state.running -= 1;
@@ -162,6 +169,7 @@ impl Shared {
             }
         }
         drop(state);
+        *lock(&self.alive) -= 1;
         self.ended.notify_all();
         self.tools.bell.ring();
     }
@@ -279,7 +287,7 @@ impl Shared {
         seen: u64,
         wait: Duration,
     ) -> MutexGuard<'a, State> {
-        if state.stopping {
+        if self.stopping.load(Ordering::Acquire) {
             return state;
         }
         let until = Instant::now() + wait;
@@ -296,19 +304,14 @@ impl Shared {
         state
     }
 
-    fn await_end<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Instant) -> MutexGuard<'a, State> {
-        while state.running > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .ended
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state
+    /// Whether every thread has ended by then.
+    fn await_end(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (alive, _) = self
+            .ended
+            .wait_timeout_while(lock(&self.alive), left, |alive| *alive > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        *alive == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
