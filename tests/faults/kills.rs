@@ -111,7 +111,7 @@ fn kill_one(number: usize, of: usize) -> (Tally, bool) {
     let point = format!("killed at {nth} of {:?}", KILLS[kind]);
     let folder = temp_dir();
     let system = CaseSystem::start();
-    let keys = number / 8 % 2 == 0;
+    let keys = (number / 8).is_multiple_of(2);
     system.honour_keys(keys);
     trouble(&system);
 
