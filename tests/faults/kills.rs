@@ -34,7 +34,7 @@ const SIGKILL: i32 = 9;
 fn the_process_can_be_killed_at_every_call() {
     let count = match std::env::var("CASEHOOK_KILLS") {
         Ok(count) => count.parse().expect("CASEHOOK_KILLS is a number"),
-        Err(_) => 40,
+        Err(_) => 32,
     };
     let kills: Vec<usize> = (0..count).collect();
     let tally = Mutex::new(Tally::default());
