@@ -48,9 +48,9 @@ fn try_all(keeps: &[Keep]) -> Tally {
     let takes: Vec<usize> = (0..TAKES).collect();
     spread(&takes, |number| {
         // With keys honoured nothing may be there twice; without, only what is marked.
-        let take = record(number % 2 == 0);
+        let take = record(number.is_multiple_of(2));
         let last = take.recording.events().len();
-        let wanted = points(12).min(last / TAKES);
+        let wanted = points(8).min(last / TAKES);
         let step = TAKES * last.div_ceil(TAKES * wanted).max(1);
         for moment in (0..=last).skip(*number).step_by(step) {
             for keep in keeps {

@@ -24,7 +24,7 @@ fn every_call_can_fail_once() {
                 .map(|code| (Call::Write, Effect::Half(*code))),
         )
         .collect();
-    let points = places(&kinds, 1, points(5));
+    let points = places(&kinds, 1, points(3));
     tell(&format!("one failing call: {}", try_all(&points)));
 }
 
@@ -38,7 +38,7 @@ fn every_call_can_fail_for_good() {
         .map(|(call, code)| (call, Effect::Fail(code)))
         .chain([(Call::Write, Effect::Half(casehook_test_vfs::FULL))])
         .collect();
-    let points = places(&kinds, u64::MAX, points(4));
+    let points = places(&kinds, u64::MAX, points(2));
     tell(&format!("a disk that stays broken: {}", try_all(&points)));
 }
 

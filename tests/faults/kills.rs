@@ -34,7 +34,7 @@ const SIGKILL: i32 = 9;
 fn the_process_can_be_killed_at_every_call() {
     let count = match std::env::var("CASEHOOK_KILLS") {
         Ok(count) => count.parse().expect("CASEHOOK_KILLS is a number"),
-        Err(_) => 40,
+        Err(_) => 32,
     };
     let kills: Vec<usize> = (0..count).collect();
     let tally = Mutex::new(Tally::default());
@@ -111,7 +111,7 @@ fn kill_one(number: usize, of: usize) -> (Tally, bool) {
     let point = format!("killed at {nth} of {:?}", KILLS[kind]);
     let folder = temp_dir();
     let system = CaseSystem::start();
-    let keys = number / 8 % 2 == 0;
+    let keys = (number / 8).is_multiple_of(2);
     system.honour_keys(keys);
     trouble(&system);
 

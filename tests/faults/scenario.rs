@@ -115,8 +115,11 @@ impl<'a> Run<'a> {
         self.configure("gone", &json!({}));
         let paused = self.ask("pause", |agent| agent.pause("gone")).is_some();
         let dropped = self.push("gone", case("dropped", &[]));
-        if self.remove("gone", dropped) && paused {
-            dropped.map(|id| self.say(Word::Cancelled(id)));
+        if self.remove("gone", dropped)
+            && paused
+            && let Some(id) = dropped
+        {
+            self.say(Word::Cancelled(id));
         }
 
         let backup = self.directory.join("backup.db");
