@@ -4,6 +4,7 @@ mod bench;
 mod connectors;
 mod decisions;
 mod faulty;
+mod model;
 mod order;
 mod steps;
 mod storing;
