@@ -239,7 +239,10 @@ impl Bench {
     pub(super) fn send(&mut self) -> Sent {
         match self.turn() {
             Ok(sent) => sent,
-            Err(wait) => panic!("a request was expected, and there is none for {wait:?}"),
+            Err(wait) => panic!(
+                "a request was expected, and there is none for {wait:?}: {:?}",
+                self.store.pushes(&crate::Filter::default())
+            ),
         }
     }
 
