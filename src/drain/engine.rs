@@ -21,6 +21,8 @@ use crate::step;
 use crate::store::Store;
 use crate::transport::{Answer, Failure, Request};
 
+/// The longest that a target, or trouble with it, makes a push wait.
+const LONG: Duration = Duration::from_secs(60 * 60);
 /// By how much the wall clock may fall behind the steady one between two looks before that counts as set back.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(100);
 
@@ -72,6 +74,7 @@ impl Engine {
 
     /// Takes over from a process that died: what it had under way is judged, due times are put right.
     pub(crate) fn recover(&mut self, now: Now) -> Result<()> {
+        self.last_look = Some(now);
         self.store.clamp_due(now.wall)?;
         self.roster.refresh(now)?;
         for id in self.store.interrupted()? {
@@ -121,7 +124,13 @@ impl Engine {
                 return Ok(Next::Send(dispatch));
             }
         }
-        Ok(Next::Wait(self.next_wake(now)?))
+        let mut wait = self.next_wake(now)?;
+        if wait.is_some_and(|wait| wait > LONG) {
+            // A push that was accepted while the clock was ahead.
+            self.store.clamp_due(now.wall)?;
+            wait = self.next_wake(now)?;
+        }
+        Ok(Next::Wait(wait))
     }
 
     /// After the wall clock was set back, nothing is to lie further ahead than it did.
@@ -145,6 +154,8 @@ impl Engine {
         let Some(mut flight) = self.flights.remove(&id) else {
             return Ok(());
         };
+        // What was configured meanwhile; where that cannot be read, the next turn says so.
+        let _ = self.roster.refresh(now);
         let connector = flight.claim.push.connector;
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.tick(now);

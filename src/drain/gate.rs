@@ -114,12 +114,14 @@ impl Gate {
 
     /// Moves the odometer: time counts while nothing holds the connector back.
     pub(super) fn tick(&mut self, now: Now) {
-        let held_back = self.stored.paused
-            || self.health.blocked.is_some()
-            || self.health.offline.is_some()
-            || self.health.throttled_until.is_some_and(|until| until > now.wall);
+        let held_back = self.stored.paused || self.health.blocked.is_some() || self.health.offline.is_some();
         if let (Some(last), false) = (self.last_tick, held_back) {
-            let passed = u64::try_from(now.steady.saturating_sub(last).as_millis()).unwrap_or(0);
+            let since_throttle = self.health.throttled_until.map(|until| now.wall.since(until));
+            let passed = now
+                .steady
+                .saturating_sub(last)
+                .min(since_throttle.unwrap_or(Duration::MAX));
+            let passed = u64::try_from(passed.as_millis()).unwrap_or(0);
             self.health.odometer_ms = self.health.odometer_ms.saturating_add(passed);
         }
         self.last_tick = Some(now.steady);

@@ -138,11 +138,10 @@ impl Bench {
         let key = KeySource::Given(zeroize::Zeroizing::new([7; 32]));
         let store = SqliteStore::open(&dir.path().join("outbox.db"), key).unwrap();
         let store = Arc::new(FaultyStore::new(store));
-        let engine = engine(&store, 1);
-        Bench {
+        let mut bench = Bench {
             _dir: dir,
+            engine: engine(&store, 1),
             store,
-            engine,
             now: Now {
                 wall: Timestamp::from_millis(1_800_000_000_000),
                 steady: Duration::from_secs(1_000),
@@ -150,7 +149,9 @@ impl Bench {
             seed: 1,
             flying: VecDeque::new(),
             opened: 0,
-        }
+        };
+        bench.engine.recover(bench.now).unwrap();
+        bench
     }
 
     // What the host does
@@ -238,7 +239,10 @@ impl Bench {
     pub(super) fn send(&mut self) -> Sent {
         match self.turn() {
             Ok(sent) => sent,
-            Err(wait) => panic!("a request was expected, and there is none for {wait:?}"),
+            Err(wait) => panic!(
+                "a request was expected, and there is none for {wait:?}: {:?}",
+                self.store.pushes(&crate::Filter::default())
+            ),
         }
     }
 

@@ -429,7 +429,7 @@ fn age_counts_only_what_was_observed() {
         match kind {
             0 => bench.fail(FailureKind::NotConnected),
             1 => bench.answer(401, ""),
-            _ => bench.answer_with(429, &[("retry-after", "3000")], ""),
+            _ => bench.answer_with(429, &[("retry-after", "3600")], ""),
         }
         bench.turn().ok();
         bench.advance(HOUR);
