@@ -431,7 +431,9 @@ fn age_counts_only_what_was_observed() {
             1 => bench.answer(401, ""),
             _ => bench.answer_with(429, &[("retry-after", "3600")], ""),
         }
-        bench.turn().ok();
+        while bench.turn().is_ok() {
+            bench.fail(FailureKind::NotConnected);
+        }
         bench.advance(HOUR);
         fails(&mut bench);
         bench.configure(
