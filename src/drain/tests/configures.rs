@@ -12,7 +12,8 @@ use crate::transport::FailureKind;
 /// What an old document ran into says nothing of the new one.
 #[test]
 fn the_end_of_a_request_of_the_old_document_holds_nothing_back() {
-    let ends: [(&str, fn(&mut Bench)); 3] = [
+    type End = (&'static str, fn(&mut Bench));
+    let ends: [End; 3] = [
         ("refused credentials", |bench| bench.answer(401, "")),
         ("throttled", |bench| {
             bench.answer_with(429, &[("retry-after", "3600")], "");

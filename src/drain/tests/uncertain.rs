@@ -481,3 +481,21 @@ fn a_key_that_the_target_has_forgotten_protects_no_longer() {
         (true, &first.key, &first.body)
     );
 }
+
+#[test]
+fn a_comment_with_an_answer_that_cannot_be_used_is_repeated_only_by_hand_and_marked() {
+    let mut bench = Bench::new(json!({}));
+    let id = bench.push(case("k").comment("a", "1"));
+    for _ in 0..2 {
+        bench.send();
+        bench.oblige();
+    }
+    let first = bench.send();
+    bench.answer(200, "<html>");
+    assert_eq!(bench.state(id), PushState::Failed);
+    bench.retry(id).unwrap();
+    assert_eq!(bench.send().key, first.key);
+    assert!(bench.status(id).uncertain);
+    bench.oblige();
+    assert_eq!(bench.comments(id), [CommentState::Uncertain]);
+}

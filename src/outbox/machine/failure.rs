@@ -96,8 +96,13 @@ pub(crate) fn failed(
             hold(progress, step, &verdict.code, message);
         }
         FailureClass::Permanent => {
-            if !verdict.unsent {
-                progress.intent = None;
+            match &mut progress.intent {
+                _ if verdict.unsent => {}
+                // Taken, with an answer that cannot be used: a retry by hand repeats it.
+                Some(intent) if verdict.http_status.is_some_and(|status| status < 300) => {
+                    intent.ended_at = Some(setting.now);
+                }
+                intent => *intent = None,
             }
             give_up(&mut outcome, comment, None);
         }
