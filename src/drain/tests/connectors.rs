@@ -215,7 +215,8 @@ fn a_throttled_connector_pauses_as_long_as_it_was_asked_to() {
     let reset = |seconds: i64| (wall + seconds).to_string();
     let reset_100 = reset(100);
     let reset_millis = format!("{}000", reset(50));
-    let rows: Vec<(u16, Vec<(&str, &str)>, u64)> = vec![
+    type Row<'a> = (u16, Vec<(&'a str, &'a str)>, u64);
+    let rows: Vec<Row<'_>> = vec![
         (429, vec![("retry-after", "30")], 30),
         (503, vec![("retry-after", "30")], 30),
         (429, vec![("date", date), ("retry-after", later)], 120),
