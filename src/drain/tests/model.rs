@@ -450,7 +450,7 @@ fn config() -> ProptestConfig {
     };
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => own,
-        None => ProptestConfig { cases: 100, ..own },
+        None => ProptestConfig { cases: 60, ..own },
     }
 }
 
