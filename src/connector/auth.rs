@@ -6,6 +6,7 @@ use super::config::{Auth, Config};
 use super::secret::Secrets;
 use super::{SecretSources, headers};
 use crate::error::{Error, Result};
+use crate::step;
 use crate::transport::HeaderField;
 
 /// The shortest secret that is masked: shorter ones would blot out harmless text.
@@ -87,7 +88,7 @@ pub(crate) fn credentials(
             return Err(Error::config("secrets", "user and password are missing"));
         };
         let pair = Zeroizing::new(format!("{}:{}", user.as_str(), password.as_str()));
-        let encoded = Zeroizing::new(base64(pair.as_bytes()));
+        let encoded = Zeroizing::new(step::base64(pair.as_bytes()));
         mask(&mut masks, &encoded);
         let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
         authorization = Some(secret_header("Authorization", value));
@@ -120,44 +121,5 @@ fn secret_header(name: &str, value: Zeroizing<String>) -> HeaderField {
 fn mask(masks: &mut Vec<Zeroizing<String>>, text: &str) {
     if text.len() >= MASKED_BYTES && !masks.iter().any(|mask| mask.as_str() == text) {
         masks.push(Zeroizing::new(text.to_owned()));
-    }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    // Room for all, so that no half-written copy is left behind.
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            if i <= chunk.len() {
-                let digit = group >> (18 - 6 * i) & 63;
-                text.push(DIGITS[digit as usize] as char);
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn encodes_base64() {
-        let table = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("user:pass", "dXNlcjpwYXNz"),
-        ];
-        for (text, encoded) in table {
-            assert_eq!(base64(text.as_bytes()), encoded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
     }
 }

@@ -61,6 +61,12 @@ impl<'a> Reader<'a> {
             "config.findIncidentUrl",
             "findIncidentUrl and findIncidentResponseKey",
         )?;
+        if find.is_none() && self.text("findIncidentJson").is_some() {
+            return Err(Error::config(
+                "config.findIncidentJson",
+                "this has no effect without findIncidentUrl; give both, or leave it out",
+            ));
+        }
         let view_url = self.text("viewIncidentUrl").unwrap_or_default();
         let target = match self.text("targetId") {
             Some(id) if id.len() > limits::NAME_BYTES => {

@@ -136,14 +136,18 @@ impl Config {
         self.update.is_some() && !self.create_only
     }
 
-    /// The URLs that requests go to.
-    pub(crate) fn request_urls(&self) -> impl Iterator<Item = &UrlTemplate> {
+    /// What requests are made from.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
         std::iter::once(&self.create)
             .chain(&self.get)
             .chain(&self.update)
             .chain(&self.comment)
             .chain(&self.find)
-            .map(|operation| &operation.url)
+    }
+
+    /// The URLs that requests go to.
+    pub(crate) fn request_urls(&self) -> impl Iterator<Item = &UrlTemplate> {
+        self.operations().map(|operation| &operation.url)
     }
 
     /// Every URL of the document, those that nothing is sent to included.

@@ -76,11 +76,6 @@ pub(crate) fn read(path: &str, map: Option<&Map<String, Value>>) -> Result<Vec<(
     Ok(headers)
 }
 
-/// Whether a header of that name is among these.
-pub(crate) fn has(headers: &[(String, String)], name: &str) -> bool {
-    headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

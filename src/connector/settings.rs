@@ -241,6 +241,11 @@ mod tests {
             ),
             (r#"{"responseTimeout": "1y"}"#, "settings.responseTimeout", "60s"),
             (
+                r#"{"responseTimeout": "1y"}"#,
+                "settings.responseTimeout",
+                "not \"1y\"",
+            ),
+            (
                 r#"{"ssl": {"verificationMode": "ful"}}"#,
                 "settings.ssl.verificationMode",
                 "full",

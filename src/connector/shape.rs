@@ -9,7 +9,7 @@ use crate::model::limits;
 
 const CONNECTOR_TYPE: &str = ".cases-webhook";
 
-/// What Kibana keeps beside a connector and casehook has no use for.
+/// What Kibana and Terraform keep beside a connector and casehook has no use for.
 const BOOKKEEPING: &[&str] = &[
     "id",
     "is_preconfigured",
@@ -26,6 +26,11 @@ const BOOKKEEPING: &[&str] = &[
     "referencedByCount",
     "auth_mode",
     "authMode",
+    // Terraform's.
+    "connector_id",
+    "space_id",
+    "elasticsearch_connection",
+    "kibana_connection",
 ];
 
 /// A document taken apart.
@@ -36,9 +41,13 @@ pub(crate) struct Parts {
     pub(crate) secrets: Option<Map<String, Value>>,
 }
 
-/// Takes `{name?, config, secrets?}`, connector API JSON, a saved-objects line or a bare config object apart.
+/// Takes `{name?, config, secrets?}`, connector API JSON, a saved-objects export or line of it, or a bare config
+/// object apart.
 pub(crate) fn take_apart(text: &str) -> Result<Parts> {
-    let mut document = parse_object("connector", text)?;
+    let mut document = match only_connector_of_export(text)? {
+        Some(line) => line,
+        None => parse_object("connector", text)?,
+    };
     if document.contains_key("config") {
         return of_connector(document);
     }
@@ -57,6 +66,35 @@ pub(crate) fn take_apart(text: &str) -> Result<Parts> {
         config: document,
         secrets: None,
     })
+}
+
+/// The one connector of ours among several lines, where these are an export of saved objects; its last line counts them.
+fn only_connector_of_export(text: &str) -> Result<Option<Map<String, Value>>> {
+    let lines = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
+    let Ok(lines) = lines.collect::<Result<Vec<_>, _>>() else {
+        return Ok(None);
+    };
+    if lines.len() < 2 || !lines.iter().any(|line| line.contains_key("attributes")) {
+        return Ok(None);
+    }
+    let mut ours = lines.into_iter().filter(|line| {
+        let attributes = line.get("attributes");
+        attributes.is_some_and(|attributes| attributes["actionTypeId"] == CONNECTOR_TYPE)
+    });
+    match (ours.next(), ours.count()) {
+        (Some(line), 0) => Ok(Some(line)),
+        (None, _) => Err(Error::config(
+            "connector",
+            format!("this export holds no connector of type \"{CONNECTOR_TYPE}\""),
+        )),
+        (Some(_), more) => Err(Error::config(
+            "connector",
+            format!(
+                "this export holds {} connectors; give the line of one of them",
+                more + 1
+            ),
+        )),
+    }
 }
 
 /// Reads a JSON object; errors never quote the text, which may hold secrets.
@@ -141,10 +179,10 @@ fn parts(name: Option<Value>, config: Value, secrets: Option<Value>) -> Result<P
     }
     Ok(Parts {
         name,
-        config: object("config", config)?,
+        config: object_or_text("config", config)?,
         secrets: match secrets {
             None | Some(Value::Null) => None,
-            Some(secrets) => Some(object("secrets", secrets)?),
+            Some(secrets) => Some(object_or_text("secrets", secrets)?),
         },
     })
 }
@@ -167,5 +205,13 @@ fn object(path: &str, value: Value) -> Result<Map<String, Value>> {
     match value {
         Value::Object(map) => Ok(map),
         other => Err(wrong(path, "an object", &other)),
+    }
+}
+
+/// Terraform keeps the object as JSON text.
+fn object_or_text(path: &str, value: Value) -> Result<Map<String, Value>> {
+    match value {
+        Value::String(text) if text.trim_start().starts_with('{') => parse_object(path, &text),
+        other => object(path, other),
     }
 }

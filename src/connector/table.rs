@@ -15,6 +15,9 @@ pub(crate) struct Field {
     pub(crate) meaning: &'static str,
 }
 
+/// The longest time that a setting takes, in milliseconds.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What a field may hold.
 #[derive(Debug)]
 pub(crate) enum Kind {
@@ -176,10 +179,12 @@ fn check_lengths(at: &str, names: &[&str], object: Option<&Map<String, Value>>) 
     Ok(())
 }
 
-/// A value of the wrong kind. Strings are shown only where the kind is a choice of words.
+/// A value of the wrong kind. Strings are shown only where they are a word of a few or a size.
 pub(crate) fn wrong(at: &str, right: &str, found: &Value) -> Error {
     let shown = match found {
-        Value::String(text) if right.starts_with("one of") => words::quoted(text),
+        Value::String(text) if right.starts_with("one of") || right.contains("such as") => {
+            words::quoted(text)
+        }
         Value::Number(number) => format!("the number {number}"),
         other => words::kind(other).to_owned(),
     };
@@ -217,11 +222,18 @@ pub(crate) fn size(value: &Value) -> Option<u64> {
     measured(value, &units).filter(|bytes| *bytes > 0)
 }
 
-/// Milliseconds, at most a day: a number, or digits with `ms`, `s`, `m` or `h`.
+/// Milliseconds, at most a day: a number, or digits with `ms`, `s`, `m`, `h` or `d`.
 pub(crate) fn time(value: &Value) -> Option<std::time::Duration> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1)];
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", DAY_MS),
+        ("", 1),
+    ];
     measured(value, &units)
-        .filter(|ms| (1..=86_400_000).contains(ms))
+        .filter(|ms| (1..=DAY_MS).contains(ms))
         .map(std::time::Duration::from_millis)
 }
 
@@ -265,7 +277,8 @@ mod tests {
             (json!("1m"), Some(60_000)),
             (json!("250ms"), Some(250)),
             (json!("25h"), None),
-            (json!("1d"), None),
+            (json!("1d"), Some(86_400_000)),
+            (json!("2d"), None),
             (json!(0), None),
         ];
         for (value, ms) in times {

@@ -6,6 +6,7 @@ use super::Warning;
 use super::config::{Auth, Config, Verification};
 use super::fields;
 use super::secret::Secrets;
+use crate::step;
 use crate::template::{BodyTemplate, UrlTemplate};
 use crate::transport::Method;
 
@@ -82,9 +83,7 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
 
 /// Warnings that need the final set of secrets.
 pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
-    let in_headers = |headers: &[(String, String)]| {
-        super::headers::has(headers, "authorization") || super::headers::has(headers, "cookie")
-    };
+    let in_headers = |headers: &[(String, String)]| headers.iter().any(|(name, _)| step::is_secret(name));
     let everywhere = config.auth == Auth::Basic || !secrets.headers.is_empty() || in_headers(&config.headers);
     let mut list = Vec::new();
     if config.auth == Auth::Basic && !(secrets.has("user") && secrets.has("password")) {
@@ -92,8 +91,10 @@ pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
                        sent; set hasAuth to false to send secretHeaders alone";
         push(&mut list, "secrets", message);
     }
-    for url in config.request_urls() {
-        if everywhere && url.sample().scheme() == "http" && !is_this_machine(url.sample()) {
+    for operation in config.operations() {
+        let url = &operation.url;
+        let secret = everywhere || in_headers(&operation.headers);
+        if secret && url.sample().scheme() == "http" && !is_this_machine(url.sample()) {
             let message =
                 "credentials are sent over plain http to another machine: anyone on the way can read them";
             push(&mut list, url.field(), message);

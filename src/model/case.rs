@@ -362,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_in_fields_keep_their_digits() {
+        let fields = r#"{"n":[12345678901234567890123,1.10,0.12345678901234567,-0,1e+400]}"#;
+        let text = format!(r#"{{"incident": {{"title": "t", "fields": {fields}}}}}"#);
+        assert!(Case::from_json(&text).unwrap().to_json().contains(fields));
+    }
+
+    #[test]
     fn takes_null_where_the_reference_does() {
         let text = r#"{"incident": {"title": "", "description": null, "id": null, "severity": null,
             "status": null, "tags": null, "externalId": null, "fields": null}, "comments": null}"#;

@@ -52,6 +52,9 @@ pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'
 /// Whether a header of that name is taken for a credential, and its value never shown.
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
+    if name == "idempotency-key" {
+        return false;
+    }
     TELLTALES.iter().any(|part| name.contains(part)) || name.ends_with("-key") || name == "key"
 }
 
@@ -94,7 +97,7 @@ fn configured(name: &str, value: &str) -> HeaderField {
     HeaderField {
         name: name.to_owned(),
         value: Zeroizing::new(value.to_owned()),
-        secret: !name.eq_ignore_ascii_case("idempotency-key") && is_secret(name),
+        secret: is_secret(name),
         travels: false,
     }
 }

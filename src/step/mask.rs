@@ -111,7 +111,8 @@ fn lower_escapes(percent: &str) -> String {
     out
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// As RFC 4648 has it, with padding; made in one piece of memory, so that no half-written copy is left behind.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -178,5 +179,6 @@ mod tests {
         ] {
             assert_eq!(base64(text.as_bytes()), encoded);
         }
+        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
     }
 }

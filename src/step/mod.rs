@@ -22,7 +22,8 @@ use crate::model::{Case, Comment, Step};
 use crate::template::RenderError;
 use crate::transport::{HeaderField, Method, Request};
 
-pub(crate) use mask::mask;
+pub(crate) use headers::is_secret;
+pub(crate) use mask::{base64, mask};
 
 /// A connector ready to send: secrets resolved.
 pub(crate) struct Prepared {

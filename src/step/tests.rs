@@ -304,7 +304,13 @@ fn names_of_credentials() {
     ] {
         assert!(super::headers::is_secret(name), "{name}");
     }
-    for name in ["Accept", "Content-Type", "X-Atlassian-Check", "If-Match"] {
+    for name in [
+        "Accept",
+        "Content-Type",
+        "X-Atlassian-Check",
+        "If-Match",
+        "Idempotency-Key",
+    ] {
         assert!(!super::headers::is_secret(name), "{name}");
     }
 }

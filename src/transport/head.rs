@@ -55,6 +55,11 @@ pub(super) fn write(
         value.set_sensitive(true);
         head.headers_mut().append(key, value);
     }
+    // The connector's own word for it stays behind where its headers do.
+    if request.body.is_some() && !head.headers().contains_key("content-type") && !all {
+        let json = HeaderValue::from_static("application/json");
+        head.headers_mut().insert("content-type", json);
+    }
     let host = &url[Position::BeforeHost..Position::AfterPort];
     let host = HeaderValue::from_str(host).map_err(|_| bad_header("Host"))?;
     head.headers_mut().insert("host", host);

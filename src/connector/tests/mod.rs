@@ -81,12 +81,56 @@ fn every_known_shape_reads_the_same() {
         json!({"type": "action", "id": "1", "references": [], "updated_at": "", "attributes":
             {"actionTypeId": ".cases-webhook", "name": "x", "isMissingSecrets": true, "config": config(),
              "secrets": "gibberish"}}),
+        json!({"connector_type_id": ".cases-webhook", "name": "x", "config": config().to_string(), "secrets": null,
+            "connector_id": "1", "space_id": "default"}),
     ];
     for shape in shapes {
         let connector = Connector::from_json(&shape.to_string()).unwrap();
         assert_eq!(connector.config_json(), plain.config_json());
         assert!(connector.secrets.is_none());
     }
+}
+
+#[test]
+fn an_export_of_one_connector_is_read_whole() {
+    let line = |kind: &str, name: &str| {
+        json!({"type": "action", "attributes": {"actionTypeId": kind, "name": name, "config": config()}})
+            .to_string()
+    };
+    let summary = r#"{"exportedCount":2,"missingRefCount":0,"missingReferences":[]}"#;
+    let read = |lines: &[String]| Connector::from_json(&lines.join("\n"));
+    let ours = line(".cases-webhook", "ours");
+    let found = read(&[line(".jira", "other"), ours.clone(), summary.to_owned()]).unwrap();
+    assert_eq!(found.name(), Some("ours"));
+    refused(
+        read(&[line(".jira", "other"), summary.to_owned()]),
+        "connector",
+        ".cases-webhook",
+    );
+    refused(read(&[ours.clone(), ours.clone()]), "connector", "2 connectors");
+    refused(
+        read(&[ours, "{".to_owned()]),
+        "connector",
+        "not one valid JSON document",
+    );
+    refused(
+        read(&[config().to_string(), config().to_string()]),
+        "connector",
+        "not one valid JSON document",
+    );
+}
+
+#[test]
+fn objects_may_be_kept_as_text() {
+    let text = json!({"config": config().to_string(), "secrets": r#"{"user": "u", "password": "p"}"#});
+    let connector = Connector::from_json(&text.to_string()).unwrap();
+    assert_eq!(connector.secrets.map(|secrets| secrets.len()), Some(2));
+    let broken = json!({"config": "{\"a\":"}).to_string();
+    refused(
+        Connector::from_json(&broken),
+        "config",
+        "not one valid JSON document",
+    );
 }
 
 #[test]
@@ -224,6 +268,11 @@ fn refuses_what_a_field_cannot_hold() {
         (
             json!({"onUncertainCreate": "find"}),
             "config.onUncertainCreate",
+            "findIncidentUrl",
+        ),
+        (
+            json!({"findIncidentJson": "{}"}),
+            "config.findIncidentJson",
             "findIncidentUrl",
         ),
         (
@@ -383,6 +432,17 @@ fn warns_of_what_may_be_a_mistake() {
             "config.createIncidentUrl",
             "plain http",
         ),
+        (
+            json!({"headers": {"X-Api-Key": "a"}, "createIncidentUrl": "http://tracker.example/x"}),
+            "config.createIncidentUrl",
+            "plain http",
+        ),
+        (
+            json!({"createIncidentHeaders": {"authorization": "a"},
+                "createIncidentUrl": "http://tracker.example/x"}),
+            "config.createIncidentUrl",
+            "plain http",
+        ),
     ];
     for (patch, field, words) in table {
         let warnings = configure(with(patch.clone()), Value::Null).unwrap();
@@ -392,6 +452,8 @@ fn warns_of_what_may_be_a_mistake() {
     }
     let silent = [
         json!({"createIncidentUrl": "http://127.0.0.1/"}),
+        json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"},
+            "getIncidentHeaders": {"authorization": "a"}}),
         json!({"createIncidentUrl": "http://tracker.example/x?u=http://y"}),
         json!({"getIncidentMethod": "post", "getIncidentJson": r#"{"id": {{{external.system.id}}}}"#,
             "getIncidentUrl": "http://127.0.0.1/find"}),

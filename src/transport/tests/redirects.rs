@@ -103,6 +103,27 @@ fn another_origin_gets_only_what_travels_and_so_does_every_later_hop() {
 }
 
 #[test]
+fn a_body_that_travels_says_what_it_is() {
+    let (home, other) = (Server::start(vec![]), Server::start(vec![]));
+    home.then(to(307, &other.url("/new")));
+    other.then(ok());
+    let mut sent = with_headers(Method::Post, &home.url("/old"));
+    sent.headers
+        .retain(|field| !field.name.eq_ignore_ascii_case("content-type"));
+    sent.headers
+        .push(field("Content-Type", "application/json;tenant=7", false));
+    send(&sent).unwrap();
+    assert_eq!(
+        home.next().header("content-type"),
+        Some(&b"application/json;tenant=7"[..])
+    );
+    assert_eq!(
+        other.next().header("content-type"),
+        Some(&b"application/json"[..])
+    );
+}
+
+#[test]
 fn a_write_is_not_turned_into_a_get() {
     for status in [301, 302, 303] {
         let server = Server::start(vec![to(status, "/login?next=secret"), ok()]);
