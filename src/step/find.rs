@@ -33,6 +33,18 @@ pub(crate) fn read(config: &Config, answer: &Answer) -> Result<Found, Unusable> 
         }
         None => (path.find(document), None),
     };
+    // Taking a misspelt path for "none found" would open the case a second time.
+    let searched = split.as_ref().map_or(Some(path), |(list, _)| list.as_ref());
+    if value.is_none() && searched.is_some_and(|path| !path.begins_in(document)) {
+        return Err(unusable(
+            "pathMissing",
+            format!(
+                "`{}` leads nowhere in the answer to the look-up; {}; correct findIncidentResponseKey",
+                path.text(),
+                answer::overview(document)
+            ),
+        ));
+    }
     let Some(value) = value.filter(|value| *value != "null") else {
         return Ok(Found::None);
     };

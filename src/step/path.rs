@@ -57,6 +57,18 @@ impl ResponsePath {
         })
     }
 
+    /// Whether the path's first key is there, or the answer is a list or holds nothing: a wrong path is told from an empty
+    /// result.
+    pub(super) fn begins_in(&self, root: &str) -> bool {
+        root.trim_start().starts_with('[')
+            || json::members(root).next().is_none()
+            || json::member(root, &self.text).is_some()
+            || self
+                .keys
+                .first()
+                .is_some_and(|key| json::member(root, key).is_some())
+    }
+
     /// The path of a list and the path within each of its elements, for `issues[].id`.
     pub(super) fn split_list(&self) -> Option<(Option<ResponsePath>, Option<ResponsePath>)> {
         let (list, rest) = self.text.split_once("[]")?;

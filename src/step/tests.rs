@@ -504,6 +504,10 @@ fn finds_none_one_or_several() {
         ("id", r#"{"id":null}"#, Ok(Found::None)),
         ("id", "{}", Ok(Found::None)),
         ("ids", r#"{"ids":[]}"#, Ok(Found::None)),
+        ("ids[0].id", r#"{"ids":[]}"#, Ok(Found::None)),
+        ("[0].id", "[]", Ok(Found::None)),
+        ("idz[].id", r#"{"ids":[{"id":1}]}"#, Err("pathMissing")),
+        ("id", r#"{"ids":[]}"#, Err("pathMissing")),
         ("ids", r#"{"ids":["a",1,"a"]}"#, Ok(Found::Several(2))),
         ("ids", r#"{"ids":["a","a"]}"#, Ok(Found::One("a".to_owned()))),
         (
