@@ -6,7 +6,7 @@ use super::config::{Auth, Config};
 use super::secret::Secrets;
 use super::{SecretSources, headers};
 use crate::error::{Error, Result};
-use crate::transport::HeaderField;
+use crate::transport::{HeaderField, TokenGrant, to_base64};
 
 /// The shortest secret that is masked: shorter ones would blot out harmless text.
 const MASKED_BYTES: usize = 4;
@@ -39,6 +39,8 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<()> {
 pub(crate) struct Credentials {
     /// Basic authentication; yields to every configured header of its name.
     pub(crate) authorization: Option<HeaderField>,
+    /// How access tokens are fetched, for OAuth2.
+    pub(crate) token: Option<TokenGrant>,
     /// `secretHeaders`; they win over every other header of their names.
     pub(crate) headers: Vec<HeaderField>,
     /// Every text that must be masked, longest first.
@@ -65,7 +67,11 @@ pub(crate) fn credentials(
     }
     let mut texts = Vec::new();
     for (name, secret) in &secrets.values {
-        let needed = config.auth == Auth::Basic && matches!(*name, "user" | "password");
+        let needed = match config.auth {
+            Auth::Basic => matches!(*name, "user" | "password"),
+            Auth::OAuth2 => *name == "clientSecret",
+            _ => false,
+        };
         match secret.read(&super::table::child("secrets", name), sources) {
             Ok(text) => {
                 mask(&mut masks, &text);
@@ -82,17 +88,38 @@ pub(crate) fn credentials(
             return Err(Error::config("secrets", "user and password are missing"));
         };
         let pair = Zeroizing::new(format!("{}:{}", user.as_str(), password.as_str()));
-        let encoded = Zeroizing::new(base64(pair.as_bytes()));
+        let encoded = to_base64(pair.as_bytes());
         mask(&mut masks, &encoded);
         let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
         authorization = Some(secret_header("Authorization", value));
     }
-    masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
+    let mut token = None;
+    if let Some(oauth2) = &config.oauth2 {
+        let (_, secret) = texts
+            .iter()
+            .find(|(name, _)| *name == "clientSecret")
+            .ok_or_else(|| Error::config("secrets", "clientSecret is missing"))?;
+        token = Some(oauth2.grant(secret));
+    }
+    longest_first(&mut masks);
     Ok(Credentials {
+        token,
         authorization,
         headers: fields,
         masks,
     })
+}
+
+/// Notes the password of a login, and both as basic authentication has them.
+pub(crate) fn mask_login(masks: &mut Vec<Zeroizing<String>>, user: &str, password: &str) {
+    let pair = Zeroizing::new(format!("{user}:{password}"));
+    mask(masks, password);
+    mask(masks, &to_base64(pair.as_bytes()));
+    longest_first(masks);
+}
+
+fn longest_first(masks: &mut [Zeroizing<String>]) {
+    masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
 }
 
 fn secret_header(name: &str, value: Zeroizing<String>) -> HeaderField {
@@ -108,44 +135,5 @@ fn secret_header(name: &str, value: Zeroizing<String>) -> HeaderField {
 fn mask(masks: &mut Vec<Zeroizing<String>>, text: &str) {
     if text.len() >= MASKED_BYTES && !masks.iter().any(|mask| mask.as_str() == text) {
         masks.push(Zeroizing::new(text.to_owned()));
-    }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    // Room for all, so that no half-written copy is left behind.
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            if i <= chunk.len() {
-                let digit = group >> (18 - 6 * i) & 63;
-                text.push(DIGITS[digit as usize] as char);
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn encodes_base64() {
-        let table = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("user:pass", "dXNlcjpwYXNz"),
-        ];
-        for (text, encoded) in table {
-            assert_eq!(base64(text.as_bytes()), encoded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
     }
 }

@@ -20,7 +20,7 @@ use crate::connector::config::Operation;
 use crate::connector::{Config, NetworkPolicy};
 use crate::model::{Case, Comment, Step};
 use crate::template::RenderError;
-use crate::transport::{HeaderField, Method, Request};
+use crate::transport::{HeaderField, Method, Request, TokenGrant};
 
 pub(crate) use mask::mask;
 
@@ -32,6 +32,8 @@ pub(crate) struct Prepared {
     /// `secretHeaders`: win over every other header of their names.
     pub(crate) secret_headers: Vec<HeaderField>,
     pub(crate) network: Arc<NetworkPolicy>,
+    /// How access tokens are fetched, for OAuth2.
+    pub(crate) token: Option<Arc<TokenGrant>>,
     /// Every secret text that must be masked wherever it shows up.
     pub(crate) masks: Arc<Vec<zeroize::Zeroizing<String>>>,
 }
@@ -80,6 +82,7 @@ pub(crate) fn render(step: Step, prepared: &Prepared, subject: &Subject<'_>) -> 
         headers: headers::of(prepared, operation, subject),
         body,
         network: Arc::clone(&prepared.network),
+        token: prepared.token.clone(),
     })
 }
 

@@ -10,7 +10,7 @@ use super::find::Found;
 use super::path::ResponsePath;
 use super::*;
 use crate::connector::config::{
-    Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls, Verification,
+    Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls,
 };
 use crate::template::{BodyTemplate, Slot, UrlTemplate};
 use crate::transport::{Answer, BodyFault};
@@ -62,10 +62,14 @@ pub(super) fn config() -> Config {
         find_ids: None,
         headers: Vec::new(),
         auth: Auth::None,
+        oauth2: None,
+        proxy: None,
         tls: Tls {
             cert_type: None,
             ca: None,
-            verification: Verification::Full,
+            verification: None,
+            usual_roots: true,
+            only_tls13: false,
         },
         unused_comment_url: None,
         retry: Retry {
@@ -105,6 +109,7 @@ fn prepared(config: Config) -> Prepared {
         authorization: None,
         secret_headers: Vec::new(),
         network: Arc::new(network()),
+        token: None,
         masks: Arc::new(Vec::new()),
     }
 }
@@ -118,6 +123,8 @@ fn network() -> NetworkPolicy {
             response: Duration::from_secs(1),
             body_bytes: 1 << 20,
         },
+        tls: crate::connector::TlsPolicy::default(),
+        proxy: None,
     }
 }
 
