@@ -23,7 +23,7 @@ impl Agent {
         if connector.secrets.is_none() {
             whole.secrets = self.kept_secrets(core, name, connector)?;
         }
-        let mut warnings = whole.check(&core.settings, &core.sources)?;
+        let mut warnings = whole.check(&core.settings, &core.sources, core.clock.now().wall)?;
         let elsewhere = core.store.links_elsewhere(name, &whole.config.target)?;
         if elsewhere > 0 {
             warnings.push(Warning {

@@ -6,8 +6,7 @@ use super::config::{Auth, Config};
 use super::secret::Secrets;
 use super::{SecretSources, headers};
 use crate::error::{Error, Result};
-use crate::step;
-use crate::transport::HeaderField;
+use crate::transport::{HeaderField, TokenGrant, to_base64};
 
 /// The shortest secret that is masked: shorter ones would blot out harmless text.
 const MASKED_BYTES: usize = 4;
@@ -40,6 +39,8 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<()> {
 pub(crate) struct Credentials {
     /// Basic authentication; yields to every configured header of its name.
     pub(crate) authorization: Option<HeaderField>,
+    /// How access tokens are fetched, for OAuth2.
+    pub(crate) token: Option<TokenGrant>,
     /// `secretHeaders`; they win over every other header of their names.
     pub(crate) headers: Vec<HeaderField>,
     /// Every text that must be masked, longest first.
@@ -69,7 +70,11 @@ pub(crate) fn credentials(
     }
     let mut texts = Vec::new();
     for (name, secret) in &secrets.values {
-        let needed = config.auth == Auth::Basic && matches!(*name, "user" | "password");
+        let needed = match config.auth {
+            Auth::Basic => matches!(*name, "user" | "password"),
+            Auth::OAuth2 => *name == "clientSecret",
+            _ => false,
+        };
         match secret.read(&super::table::child("secrets", name), sources) {
             Ok(text) => {
                 if *name != "user" {
@@ -88,10 +93,18 @@ pub(crate) fn credentials(
             return Err(Error::config("secrets", "user and password are missing"));
         };
         let pair = Zeroizing::new(format!("{}:{}", user.as_str(), password.as_str()));
-        let encoded = Zeroizing::new(step::base64(pair.as_bytes()));
+        let encoded = to_base64(pair.as_bytes());
         mask(&mut masks, &encoded);
         let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
         authorization = Some(secret_header("Authorization", value));
+    }
+    let mut token = None;
+    if let Some(oauth2) = &config.oauth2 {
+        let (_, secret) = texts
+            .iter()
+            .find(|(name, _)| *name == "clientSecret")
+            .ok_or_else(|| Error::config("secrets", "clientSecret is missing"))?;
+        token = Some(oauth2.grant(secret));
     }
     let mut echo_masks = masks.clone();
     for (_, user) in texts.iter().filter(|(name, _)| *name == "user") {
@@ -101,11 +114,24 @@ pub(crate) fn credentials(
         list.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
     }
     Ok(Credentials {
+        token,
         authorization,
         headers: fields,
         masks,
         echo_masks,
     })
+}
+
+/// Notes the password of a login, and both as basic authentication has them.
+pub(crate) fn mask_login(masks: &mut Vec<Zeroizing<String>>, user: &str, password: &str) {
+    let pair = Zeroizing::new(format!("{user}:{password}"));
+    mask(masks, password);
+    mask(masks, &to_base64(pair.as_bytes()));
+    longest_first(masks);
+}
+
+fn longest_first(masks: &mut [Zeroizing<String>]) {
+    masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
 }
 
 fn secret_header(name: &str, value: Zeroizing<String>) -> HeaderField {

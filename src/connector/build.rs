@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::config::*;
 use super::fields::{self, FIELDS};
+use super::oauth::OAuth2;
+use super::proxy::OwnProxy;
 use super::{headers, table};
 use crate::error::{Error, Result};
 use crate::model::limits;
@@ -31,7 +33,6 @@ struct Reader<'a>(Option<&'a Map<String, Value>>);
 
 impl<'a> Reader<'a> {
     fn config(&self, create_only: bool) -> Result<Config> {
-        self.refuse_unsupported()?;
         let create = self
             .operation(&CREATE)?
             .ok_or_else(|| Error::internal("a required field is missing after the check"))?;
@@ -86,7 +87,12 @@ impl<'a> Reader<'a> {
             view_url: UrlTemplate::compile(Slot::ViewUrl, "config.viewIncidentUrl", view_url)?,
             headers: headers::read("config.headers", self.object("headers"))?,
             auth: self.auth(),
+            oauth2: match (self.auth(), self.0) {
+                (Auth::OAuth2, Some(object)) => Some(OAuth2::read(object)?),
+                _ => None,
+            },
             tls: self.tls(),
+            proxy: self.object("proxy").map(OwnProxy::read).transpose()?,
             retry: self.retry()?,
             coalesce: self.flag("coalesce", true),
             max_in_flight: self.number("maxInFlight").unwrap_or(4) as usize,
@@ -188,11 +194,9 @@ impl<'a> Reader<'a> {
                 _ => None,
             },
             ca: self.text("ca").map(str::to_owned),
-            verification: match self.text("verificationMode") {
-                Some("none") => Verification::None,
-                Some("certificate") => Verification::Certificate,
-                _ => Verification::Full,
-            },
+            verification: self.text("verificationMode").and_then(Verification::from_word),
+            usual_roots: self.inner("tls").flag("usualAuthorities", true),
+            only_tls13: self.inner("tls").text("minVersion") == Some("1.3"),
         }
     }
 
@@ -247,21 +251,6 @@ impl<'a> Reader<'a> {
 
     fn value_map(&self, name: &str) -> Map<String, Value> {
         self.inner("valueMaps").object(name).cloned().unwrap_or_default()
-    }
-
-    fn refuse_unsupported(&self) -> Result<()> {
-        if self.text("authType") == Some(fields::OAUTH2) {
-            return Err(Error::config(
-                "config.authType",
-                "OAuth2 client credentials are not supported yet",
-            ));
-        }
-        for (name, field) in [("proxy", "config.proxy"), ("tls", "config.tls")] {
-            if self.get(name).is_some() {
-                return Err(Error::config(field, "this is not supported yet; leave it out"));
-            }
-        }
-        Ok(())
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {

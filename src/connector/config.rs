@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::oauth::OAuth2;
+use super::proxy::{OwnProxy, ProxyPolicy};
 use crate::step::path::ResponsePath;
 use crate::template::{BodyTemplate, UrlTemplate};
 use crate::transport::Method;
@@ -31,7 +33,11 @@ pub(crate) struct Config {
     /// `headers`, trimmed.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) auth: Auth,
+    /// There with `Auth::OAuth2`.
+    pub(crate) oauth2: Option<OAuth2>,
     pub(crate) tls: Tls,
+    /// None: as the settings say.
+    pub(crate) proxy: Option<OwnProxy>,
     pub(crate) retry: Retry,
     pub(crate) coalesce: bool,
     pub(crate) max_in_flight: usize,
@@ -83,7 +89,11 @@ pub(crate) struct Tls {
     pub(crate) cert_type: Option<CertType>,
     /// PEM in base64; None when absent or empty.
     pub(crate) ca: Option<String>,
-    pub(crate) verification: Verification,
+    /// None: as the settings say.
+    pub(crate) verification: Option<Verification>,
+    /// Whether the usual authorities are trusted beside `ca`.
+    pub(crate) usual_roots: bool,
+    pub(crate) only_tls13: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,11 +102,27 @@ pub(crate) enum CertType {
     Pfx,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much of a server's certificate is verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Verification {
+    /// Its chain, its validity and its name.
+    #[default]
     Full,
+    /// Its chain and its validity.
     Certificate,
     None,
+}
+
+impl Verification {
+    /// From `full`, `certificate` or `none`.
+    pub(crate) fn from_word(word: &str) -> Option<Verification> {
+        match word {
+            "full" => Some(Verification::Full),
+            "certificate" => Some(Verification::Certificate),
+            "none" => Some(Verification::None),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +174,19 @@ impl Config {
     /// The URLs that requests go to.
     pub(crate) fn request_urls(&self) -> impl Iterator<Item = &UrlTemplate> {
         self.operations().map(|operation| &operation.url)
+    }
+
+    /// Where access tokens are fetched.
+    pub(crate) fn token_url(&self) -> Option<&url::Url> {
+        self.oauth2.as_ref().map(|oauth2| &oauth2.url)
+    }
+
+    /// The connector's own proxy.
+    pub(crate) fn own_proxy(&self) -> Option<&ProxyPolicy> {
+        match &self.proxy {
+            Some(OwnProxy::Through { proxy, .. }) => Some(proxy),
+            _ => None,
+        }
     }
 
     /// Every URL of the document, those that nothing is sent to included.

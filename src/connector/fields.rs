@@ -160,6 +160,12 @@ pub(crate) const FIELDS: &[Field] = &[
         "more fields of the OAuth2 token request: a JSON object as text",
     ),
     field(
+        "accessTokenAuthMethod",
+        Kind::OneOf(&["client_secret_post", "client_secret_basic"]),
+        Extension("client_secret_post"),
+        "whether the client's secret goes into the form of the token request or into a header",
+    ),
+    field(
         "retry",
         Kind::Object(RETRY),
         Extension("{}"),
@@ -323,15 +329,30 @@ pub(crate) const FIELDS: &[Field] = &[
     ),
     field(
         "proxy",
-        Kind::Any,
-        Extension("none"),
+        Kind::Object(super::proxy::FIELDS),
+        Extension("the setting proxyUrl"),
         "a proxy for this connector alone",
     ),
     field(
         "tls",
-        Kind::Any,
-        Extension("none"),
-        "TLS settings for this connector alone",
+        Kind::Object(TLS),
+        Extension("{}"),
+        "TLS settings for this connector alone, beside ca and verificationMode",
+    ),
+];
+
+const TLS: &[Field] = &[
+    field(
+        "minVersion",
+        Kind::OneOf(&["1.2", "1.3"]),
+        Extension("1.2"),
+        "the oldest version of TLS that is spoken",
+    ),
+    field(
+        "usualAuthorities",
+        Kind::Bool,
+        Extension("true"),
+        "whether the system's and the bundled certificate authorities are trusted beside ca",
     ),
 ];
 
@@ -432,6 +453,18 @@ pub(crate) const SECRETS: &[Field] = &[
         Kind::Text,
         NullOr("null"),
         "the secret of the OAuth2 client",
+    ),
+    field(
+        "proxyUser",
+        Kind::Text,
+        NullOr("null"),
+        "the user of the connector's own proxy",
+    ),
+    field(
+        "proxyPassword",
+        Kind::Text,
+        NullOr("null"),
+        "the password of the connector's own proxy",
     ),
     field(
         "secretHeaders",

@@ -3,10 +3,14 @@
 mod auth;
 mod build;
 pub(crate) mod config;
+mod custom_hosts;
 pub(crate) mod fields;
 mod headers;
 mod hosts;
+mod material;
 mod network;
+mod oauth;
+mod proxy;
 mod secret;
 pub(crate) mod settings;
 mod shape;
@@ -20,9 +24,11 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::model::Timestamp;
 
-pub(crate) use config::Config;
-pub(crate) use network::NetworkPolicy;
+pub(crate) use config::{Config, Verification};
+pub(crate) use network::{NetworkPolicy, TlsPolicy};
+pub(crate) use proxy::{ProxyKind, ProxyPolicy};
 use secret::Secrets;
 pub use settings::Settings;
 
@@ -147,9 +153,13 @@ impl Connector {
         })
     }
 
-    /// Every check that needs the settings or the final set of secrets; returns all warnings.
-    pub(crate) fn check(&self, settings: &Settings, sources: &SecretSources) -> Result<Vec<Warning>> {
-        refuse_unsupported_tls(&self.config)?;
+    /// Every check that needs the settings, the final set of secrets or the time; returns all warnings.
+    pub(crate) fn check(
+        &self,
+        settings: &Settings,
+        sources: &SecretSources,
+        now: Timestamp,
+    ) -> Result<Vec<Warning>> {
         for template in self.config.urls() {
             let url = template.sample();
             if !settings.allowed_hosts().allows(url) {
@@ -163,13 +173,26 @@ impl Connector {
                 ));
             }
         }
+        let (token_url, own_proxy) = (self.config.token_url(), self.config.own_proxy());
+        let proxy_url = own_proxy.and_then(ProxyPolicy::url);
+        for (field, url) in [
+            ("config.accessTokenUrl", token_url),
+            ("config.proxy.url", proxy_url.as_ref()),
+        ] {
+            if let Some(url) = url.filter(|url| !settings.allowed_hosts().allows(url)) {
+                let host = words::quoted(url.host_str().unwrap_or_default());
+                let message = format!("the host {host} is not in the setting allowedHosts");
+                return Err(Error::config(field, message));
+            }
+        }
         let secrets = self.secrets()?;
         for (at, secret) in secrets.iter() {
             secret.check(&at, sources)?;
         }
         auth::check(&self.config, &secrets)?;
         let mut warnings = self.warnings.clone();
-        for warning in warn::of_secrets(&self.config, &secrets) {
+        let of_tls = material::check(&self.config, &secrets, sources, now)?;
+        for warning in warn::of_secrets(&self.config, &secrets).into_iter().chain(of_tls) {
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }
@@ -180,9 +203,12 @@ impl Connector {
     /// Origins that secrets are sent to, sorted: stored secrets are kept on a configure without secrets
     /// only when unchanged.
     pub(crate) fn origins(&self) -> Vec<String> {
-        let urls = self.config.request_urls();
+        let urls = self.config.request_urls().map(|url| url.sample());
+        let proxy = self.config.own_proxy().and_then(ProxyPolicy::url);
         let mut origins: Vec<String> = urls
-            .map(|url| url.sample().origin().ascii_serialization())
+            .chain(self.config.token_url())
+            .chain(&proxy)
+            .map(|url| url.origin().ascii_serialization())
             .collect();
         origins.sort();
         origins.dedup();
@@ -196,14 +222,23 @@ impl Connector {
         settings: &Settings,
         sources: &SecretSources,
     ) -> Result<crate::step::Prepared> {
-        let credentials = auth::credentials(&self.config, &self.secrets()?, sources)?;
+        let secrets = self.secrets()?;
+        let credentials = auth::credentials(&self.config, &secrets, sources)?;
+        let material = material::read(&self.config, &secrets, sources)?;
+        let network = NetworkPolicy::new(&self.config, settings, material);
+        let (mut masks, mut echo_masks) = (credentials.masks, credentials.echo_masks);
+        if let Some(login) = network.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
+            auth::mask_login(&mut masks, &login.user, &login.password);
+            auth::mask_login(&mut echo_masks, &login.user, &login.password);
+        }
         Ok(crate::step::Prepared {
             config: Arc::clone(&self.config),
             authorization: credentials.authorization,
             secret_headers: credentials.headers,
-            network: Arc::new(NetworkPolicy::new(&self.config, settings)),
-            masks: Arc::new(credentials.masks),
-            echo_masks: Arc::new(credentials.echo_masks),
+            network: Arc::new(network),
+            token: credentials.token.map(Arc::new),
+            masks: Arc::new(masks),
+            echo_masks: Arc::new(echo_masks),
         })
     }
 
@@ -213,7 +248,12 @@ impl Connector {
             config: Arc::clone(&self.config),
             authorization: None,
             secret_headers: Vec::new(),
-            network: Arc::new(NetworkPolicy::new(&self.config, settings)),
+            network: Arc::new(NetworkPolicy::new(
+                &self.config,
+                settings,
+                network::Material::default(),
+            )),
+            token: None,
             masks: Arc::default(),
             echo_masks: Arc::default(),
         }
@@ -228,29 +268,6 @@ impl Connector {
     fn secrets(&self) -> Result<Secrets> {
         Secrets::from_fields(self.secrets.as_deref().unwrap_or_default())
     }
-}
-
-/// Refuses TLS settings that https requests would have to ignore.
-fn refuse_unsupported_tls(config: &Config) -> Result<()> {
-    if !config.request_urls().any(|url| url.sample().scheme() == "https") {
-        return Ok(());
-    }
-    let refuse = |field: &str| {
-        Err(Error::config(
-            field,
-            "this is not supported yet for https; leave it out",
-        ))
-    };
-    if config.tls.ca.is_some() {
-        return refuse("config.ca");
-    }
-    if config.tls.verification != config::Verification::Full {
-        return refuse("config.verificationMode");
-    }
-    if config.auth == config::Auth::Certificate {
-        return refuse("config.authType");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -148,7 +148,9 @@ impl Secrets {
 
     /// The sets of the reference: none, user and password, crt and key, pfx, or clientSecret.
     fn check_set(&self) -> Result<()> {
-        let mut given: Vec<&str> = self.values.iter().map(|(name, _)| *name).collect();
+        // A proxy has nothing to do with how the target is logged in to.
+        let names = self.values.iter().map(|(name, _)| *name);
+        let mut given: Vec<&str> = names.filter(|name| !name.starts_with("proxy")).collect();
         given.sort_unstable();
         let allowed: [&[&str]; 7] = [
             &[],

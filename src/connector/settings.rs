@@ -1,10 +1,15 @@
 //! Settings of the whole agent: which hosts may be reached, and the bounds of an exchange.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::config::Verification;
+use super::custom_hosts;
 pub(crate) use super::hosts::AllowedHosts;
+use super::network::{HostTls, TlsPolicy};
+use super::proxy::{self, ProxyPolicy};
 use super::table::{self, Field, Kind, Need};
 use crate::error::{Error, Result};
 
@@ -87,6 +92,10 @@ pub struct Settings {
     max_response_bytes: u64,
     response_timeout: Duration,
     deny_private_addresses: bool,
+    verification: Verification,
+    hosts: Arc<Vec<HostTls>>,
+    proxy: Option<Arc<ProxyPolicy>>,
+    proxy_verification: Verification,
 }
 
 impl Default for Settings {
@@ -96,6 +105,10 @@ impl Default for Settings {
             max_response_bytes: 1024 * 1024,
             response_timeout: Duration::from_secs(60),
             deny_private_addresses: false,
+            verification: Verification::Full,
+            hosts: Arc::default(),
+            proxy: None,
+            proxy_verification: Verification::Full,
         }
     }
 }
@@ -114,7 +127,6 @@ impl Settings {
             return Err(table::wrong("settings", "an object", &value));
         };
         let object = table::check("settings", SETTINGS, flatten_ssl(object)?, |_| false)?;
-        refuse_unsupported(&object)?;
         let mut settings = Settings::default();
         if let Some(Value::Array(entries)) = object.get("allowedHosts") {
             let entries: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
@@ -130,7 +142,41 @@ impl Settings {
         if let Some(deny) = object.get("denyPrivateAddresses").and_then(Value::as_bool) {
             settings.deny_private_addresses = deny;
         }
+        let mode = |name: &str| {
+            object
+                .get(name)
+                .and_then(Value::as_str)
+                .and_then(Verification::from_word)
+        };
+        settings.verification = mode("ssl.verificationMode").unwrap_or_default();
+        settings.proxy_verification = mode("ssl.proxyVerificationMode").unwrap_or_default();
+        settings.hosts = Arc::new(custom_hosts::read(object.get("customHostSettings"))?);
+        settings.proxy = proxy::of_settings(&object, settings.proxy_tls())?;
         Ok(settings)
+    }
+
+    /// How certificates are verified where neither connector nor host say otherwise.
+    pub(crate) fn verification(&self) -> Verification {
+        self.verification
+    }
+
+    /// The entries of `customHostSettings`.
+    pub(crate) fn hosts(&self) -> &Arc<Vec<HostTls>> {
+        &self.hosts
+    }
+
+    /// The proxy that requests go through where their connector has none of its own.
+    pub(crate) fn proxy(&self) -> Option<&Arc<ProxyPolicy>> {
+        self.proxy.as_ref()
+    }
+
+    /// How https proxies prove who they are.
+    pub(crate) fn proxy_tls(&self) -> TlsPolicy {
+        TlsPolicy {
+            usual: self.proxy_verification,
+            hosts: Arc::clone(&self.hosts),
+            ..TlsPolicy::default()
+        }
     }
 
     /// The hosts that may be reached.
@@ -174,33 +220,6 @@ fn flatten_ssl(mut object: Map<String, Value>) -> Result<Map<String, Value>> {
         Some(other) => return Err(table::wrong("settings.ssl", "an object", &other)),
     }
     Ok(object)
-}
-
-/// Refuses settings whose meaning casehook cannot keep to, rather than ignoring them.
-fn refuse_unsupported(object: &Map<String, Value>) -> Result<()> {
-    let networking = [
-        "proxyUrl",
-        "proxyHeaders",
-        "proxyBypassHosts",
-        "proxyOnlyHosts",
-        "ssl.verificationMode",
-        "ssl.proxyVerificationMode",
-        "customHostSettings",
-    ];
-    for name in networking {
-        let harmless = match object.get(name) {
-            None => true,
-            Some(Value::String(word)) => word == "full",
-            Some(Value::Array(list)) => list.is_empty(),
-            Some(Value::Object(map)) => map.is_empty(),
-            Some(_) => false,
-        };
-        if !harmless {
-            let field = table::child("settings", name);
-            return Err(Error::config(field, "this is not supported yet; leave it out"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -250,21 +269,47 @@ mod tests {
                 "settings.ssl.verificationMode",
                 "full",
             ),
-            (
-                r#"{"ssl": {"verificationMode": "none"}}"#,
-                "settings.ssl.verificationMode",
-                "not supported yet",
-            ),
             (r#"{"ssl.a": 1, "ssl": {"a": 1}}"#, "settings.ssl.a", "twice"),
+            (r#"{"proxyUrl": "ftp://p"}"#, "settings.proxyUrl", "scheme"),
             (
-                r#"{"proxyUrl": "http://p"}"#,
-                "settings.proxyUrl",
-                "not supported yet",
+                r#"{"proxyHeaders": {"X A": "1"}}"#,
+                "settings.proxyHeaders[\"X A\"]",
+                "name",
             ),
             (
-                r#"{"customHostSettings": [{}]}"#,
+                r#"{"proxyOnlyHosts": ["a", "b/c"]}"#,
+                "settings.proxyOnlyHosts[1]",
+                "host",
+            ),
+            (
+                r#"{"customHostSettings": {}}"#,
                 "settings.customHostSettings",
-                "not supported yet",
+                "list of objects",
+            ),
+            (
+                r#"{"customHostSettings": [{"url": "http://a"}]}"#,
+                "settings.customHostSettings[0].url",
+                "https://",
+            ),
+            (
+                r#"{"customHostSettings": [{"url": "https://a"}, {"url": "https://A:443/"}]}"#,
+                "settings.customHostSettings[1].url",
+                "same host",
+            ),
+            (
+                r#"{"customHostSettings": [{"url": "https://a", "ssl": {"verificationmode": "none"}}]}"#,
+                "settings.customHostSettings[0].ssl.verificationmode",
+                "verificationMode",
+            ),
+            (
+                r#"{"customHostSettings": [{"url": "https://a", "ssl": {"certificateAuthoritiesData": "x"}}]}"#,
+                "settings.customHostSettings[0].ssl.certificateAuthoritiesData",
+                "PEM",
+            ),
+            (
+                r#"{"customHostSettings": [{"url": "https://a", "ssl": {"certificateAuthoritiesFiles": ["/no/such"]}}]}"#,
+                "settings.customHostSettings[0].ssl.certificateAuthoritiesFiles[0]",
+                "cannot be opened",
             ),
         ];
         for (text, field, words) in table {

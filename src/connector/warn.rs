@@ -62,15 +62,15 @@ pub(crate) fn of_document(
 }
 
 fn of_tls(list: &mut Vec<Warning>, config: &Config) {
-    if config.tls.verification == Verification::None {
+    if config.tls.verification == Some(Verification::None) {
         let message = "certificates are not verified: anyone on the way can read and change what is sent";
         push(list, "config.verificationMode", message);
     }
-    if config.request_urls().any(|url| url.sample().scheme() == "https") {
+    if super::material::uses_tls(config) {
         return;
     }
-    let unused = "this has no effect and was not checked, since every URL is plain http";
-    if config.tls.verification == Verification::Certificate {
+    let unused = "this was not checked and has no effect, since every URL is plain http, unless a redirect leads to https";
+    if config.tls.verification == Some(Verification::Certificate) {
         push(list, "config.verificationMode", unused);
     }
     if config.tls.ca.is_some() {
@@ -84,12 +84,20 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
 /// Warnings that need the final set of secrets.
 pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
     let in_headers = |headers: &[(String, String)]| headers.iter().any(|(name, _)| step::is_secret(name));
-    let everywhere = config.auth == Auth::Basic || !secrets.headers.is_empty() || in_headers(&config.headers);
+    let everywhere = matches!(config.auth, Auth::Basic | Auth::OAuth2)
+        || !secrets.headers.is_empty()
+        || in_headers(&config.headers);
     let mut list = Vec::new();
     if config.auth == Auth::Basic && !(secrets.has("user") && secrets.has("password")) {
         let message = "hasAuth asks for basic authentication, and the secrets user and password are missing: nothing can be \
                        sent; set hasAuth to false to send secretHeaders alone";
         push(&mut list, "secrets", message);
+    }
+    let open = |url: &&Url| url.scheme() == "http" && !is_this_machine(url);
+    if config.token_url().filter(open).is_some() {
+        let message =
+            "the client's secret is sent over plain http to another machine: anyone on the way can read it";
+        push(&mut list, "config.accessTokenUrl", message);
     }
     for operation in config.operations() {
         let url = &operation.url;

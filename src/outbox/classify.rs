@@ -78,6 +78,7 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
                 FailureKind::NotWritten => FailureClass::Transient,
                 FailureKind::Lost => lost(at.step),
                 FailureKind::Refused | FailureKind::Redirect => FailureClass::Permanent,
+                FailureKind::Credentials => FailureClass::Auth,
             },
             code: failure.code.to_owned(),
             message: failure.message.clone(),
@@ -350,6 +351,7 @@ mod tests {
                 [Uncertain, Transient, Transient, Transient, Uncertain],
             ),
             (FailureKind::Redirect, [Permanent; 5]),
+            (FailureKind::Credentials, [Auth; 5]),
         ];
         for (kind, classes) in rows {
             let failure = Failure {

@@ -20,10 +20,10 @@ use crate::connector::config::Operation;
 use crate::connector::{Config, NetworkPolicy};
 use crate::model::{Case, Comment, Step};
 use crate::template::RenderError;
-use crate::transport::{HeaderField, Method, Request};
+use crate::transport::{HeaderField, Method, Request, TokenGrant};
 
 pub(crate) use headers::is_secret;
-pub(crate) use mask::{base64, mask};
+pub(crate) use mask::mask;
 
 /// A connector ready to send: secrets resolved.
 pub(crate) struct Prepared {
@@ -33,6 +33,8 @@ pub(crate) struct Prepared {
     /// `secretHeaders`: win over every other header of their names.
     pub(crate) secret_headers: Vec<HeaderField>,
     pub(crate) network: Arc<NetworkPolicy>,
+    /// How access tokens are fetched, for OAuth2.
+    pub(crate) token: Option<Arc<TokenGrant>>,
     /// Every secret text that must be masked in what casehook makes: URLs, headers, bodies.
     pub(crate) masks: Arc<Vec<zeroize::Zeroizing<String>>>,
     /// Every text that must be masked in what a target says: the secrets and the login name.
@@ -83,6 +85,7 @@ pub(crate) fn render(step: Step, prepared: &Prepared, subject: &Subject<'_>) -> 
         headers: headers::of(prepared, operation, subject),
         body,
         network: Arc::clone(&prepared.network),
+        token: prepared.token.clone(),
     })
 }
 

@@ -9,9 +9,7 @@ use zeroize::Zeroizing;
 use super::find::Found;
 use super::path::ResponsePath;
 use super::*;
-use crate::connector::config::{
-    Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls, Verification,
-};
+use crate::connector::config::{Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls};
 use crate::template::{BodyTemplate, Slot, UrlTemplate};
 use crate::transport::{Answer, BodyFault};
 
@@ -62,10 +60,14 @@ pub(super) fn config() -> Config {
         find_ids: None,
         headers: Vec::new(),
         auth: Auth::None,
+        oauth2: None,
+        proxy: None,
         tls: Tls {
             cert_type: None,
             ca: None,
-            verification: Verification::Full,
+            verification: None,
+            usual_roots: true,
+            only_tls13: false,
         },
         unused_comment_url: None,
         retry: Retry {
@@ -105,6 +107,7 @@ fn prepared(config: Config) -> Prepared {
         authorization: None,
         secret_headers: Vec::new(),
         network: Arc::new(network()),
+        token: None,
         masks: Arc::default(),
         echo_masks: Arc::default(),
     }
@@ -119,6 +122,8 @@ fn network() -> NetworkPolicy {
             response: Duration::from_secs(1),
             body_bytes: 1 << 20,
         },
+        tls: crate::connector::TlsPolicy::default(),
+        proxy: None,
     }
 }
 

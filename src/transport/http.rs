@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use url::Url;
 
 use super::connect::{Dialer, closed};
 use super::live::Live;
 use super::phase::{self, Cause, Exchange};
-use super::resolve::{Names, PolicyResolver};
-use super::{Answer, BodyFault, Failure, FailureKind, Method, Request, Transport, body, head, redirect};
+use super::resolve::{Addresses, Names, Unresolved};
+use super::token::{Token, TokenGrant, Tokens};
+use super::{
+    Answer, BodyFault, Failure, FailureKind, Method, Request, Transport, body, head, proxied, redirect,
+};
 use crate::connector::NetworkPolicy;
 
 /// How many network policies keep their connections; the one used longest ago goes first.
@@ -29,45 +31,99 @@ pub(crate) struct HttpTransport {
     workers: usize,
     live: Arc<Live>,
     names: Arc<Names>,
-    /// Replaces the usual TLS configuration.
-    tls: Option<Arc<ClientConfig>>,
+    tokens: Tokens,
     agents: Mutex<Agents>,
 }
 
 #[derive(Default)]
 struct Agents {
-    by_policy: HashMap<NetworkPolicy, (u64, ureq::Agent)>,
+    by_policy: HashMap<Arc<NetworkPolicy>, (u64, ureq::Agent)>,
     uses: u64,
 }
 
 impl HttpTransport {
     /// For `workers` threads that send at once; as many idle connections to one server are kept.
     pub(crate) fn new(workers: usize) -> HttpTransport {
-        HttpTransport::with(workers, Names::of_system(), None)
+        HttpTransport::with(workers, Names::of_system())
     }
 
-    pub(super) fn with(workers: usize, names: Names, tls: Option<Arc<ClientConfig>>) -> HttpTransport {
+    pub(super) fn with(workers: usize, names: Names) -> HttpTransport {
         HttpTransport {
             workers: workers.max(1),
             live: Arc::default(),
             names: Arc::new(names),
-            tls,
+            tokens: Tokens::default(),
             agents: Mutex::default(),
         }
+    }
+
+    /// Sends with an access token; one that is refused is fetched anew, once.
+    fn with_token(&self, request: &Request, grant: &TokenGrant) -> Result<Answer, Failure> {
+        let token = self.token(request, grant, None)?;
+        let result = self.carrying(request, &token);
+        match result {
+            Ok(Answer { status: 401, .. }) => {
+                let token = self.token(request, grant, Some(&token))?;
+                self.carrying(request, &token)
+            }
+            result => result,
+        }
+    }
+
+    fn carrying(&self, request: &Request, token: &Token) -> Result<Answer, Failure> {
+        let mut request = request.clone();
+        request.headers.push(token.field());
+        let mut result = self.follow(&request);
+        token.mask(&mut result);
+        result
+    }
+
+    /// Nothing of the request has been sent while this fails.
+    fn token(
+        &self,
+        request: &Request,
+        grant: &TokenGrant,
+        refused: Option<&Arc<Token>>,
+    ) -> Result<Arc<Token>, Failure> {
+        self.tokens.get(grant, refused, || {
+            let asking = grant.request(&request.network);
+            let began = Instant::now();
+            permit(&asking.network, &asking.url)
+                .and_then(|()| {
+                    let time = asking.network.limits.response;
+                    self.exchange(&asking, &asking.network, &asking.url, true, time)
+                })
+                .map_err(|failure| Failure {
+                    kind: match failure.kind {
+                        FailureKind::Refused | FailureKind::Redirect | FailureKind::Credentials => {
+                            FailureKind::Credentials
+                        }
+                        _ => FailureKind::NotConnected,
+                    },
+                    message: format!(
+                        "no access token from {}: {}",
+                        redirect::named(&asking.url),
+                        failure.message
+                    ),
+                    ..failure
+                })
+                .and_then(|answer| grant.read(&answer, began))
+        })
     }
 
     /// Sends, and follows redirects as long as they may be followed.
     fn follow(&self, request: &Request) -> Result<Answer, Failure> {
         let mut url = request.url.clone();
+        let mut network = Arc::clone(&request.network);
         let mut same_origin = true;
         let mut response_left = request.network.limits.response;
         let mut led_here = None;
         let mut hops = 0;
         loop {
-            permit(&request.network, &url).map_err(|failure| on_hop(failure, led_here))?;
+            permit(&network, &url).map_err(|failure| on_hop(failure, led_here))?;
             let began = Instant::now();
             let answer = self
-                .exchange(request, &url, same_origin, response_left)
+                .exchange(request, &network, &url, same_origin, response_left)
                 .map_err(|failure| on_hop(failure, led_here))?;
             log::debug!(
                 "{} {}: {} in {} ms",
@@ -84,7 +140,10 @@ impl HttpTransport {
                 return Err(redirect::too_many(answer.status, &target));
             }
             response_left = response_left.saturating_sub(began.elapsed());
-            same_origin &= target.origin() == url.origin();
+            if target.origin() != url.origin() {
+                same_origin = false;
+                network = without_identity(network);
+            }
             led_here = Some(answer.status);
             url = target;
         }
@@ -94,12 +153,13 @@ impl HttpTransport {
     fn exchange(
         &self,
         request: &Request,
+        network: &Arc<NetworkPolicy>,
         url: &Url,
         all: bool,
         response: Duration,
     ) -> Result<Answer, Failure> {
-        let limits = &request.network.limits;
-        let agent = self.agent(&request.network)?;
+        let limits = &network.limits;
+        let agent = self.agent(network)?;
         let mut exchange = Exchange::new(limits.connect, response);
         let head = head::write(request, url, all, &mut exchange)?;
         let (outcome, exchange) = phase::run(exchange, || {
@@ -113,7 +173,14 @@ impl HttpTransport {
             Ok((parts, raw, error))
         });
         match outcome {
-            Ok((parts, raw, cut)) => self.answer(&parts, raw, cut, limits.body_bytes, &exchange),
+            Ok((parts, raw, cut)) => {
+                let answer = self.answer(&parts, raw, cut, limits.body_bytes, &exchange)?;
+                let proxy = network.proxy.as_ref().filter(|_| exchange.forwarded);
+                match proxy.and_then(|proxy| proxied::own_failure(&proxy.named(), &answer)) {
+                    Some(failure) => Err(failure),
+                    None => Ok(answer),
+                }
+            }
             Err(error) => self.no_answer(&error, exchange),
         }
     }
@@ -208,7 +275,7 @@ impl HttpTransport {
         }
     }
 
-    fn agent(&self, policy: &NetworkPolicy) -> Result<ureq::Agent, Failure> {
+    fn agent(&self, policy: &Arc<NetworkPolicy>) -> Result<ureq::Agent, Failure> {
         let mut agents = self.lock();
         if self.live.is_closed() {
             return Err(closed());
@@ -224,15 +291,15 @@ impl HttpTransport {
                 .by_policy
                 .iter()
                 .min_by_key(|(_, (used, _))| *used)
-                .map(|(policy, _)| policy.clone());
+                .map(|(policy, _)| Arc::clone(policy));
             oldest.and_then(|policy| agents.by_policy.remove(&policy));
         }
         let agent = self.new_agent(policy);
-        agents.by_policy.insert(policy.clone(), (now, agent.clone()));
+        agents.by_policy.insert(Arc::clone(policy), (now, agent.clone()));
         Ok(agent)
     }
 
-    fn new_agent(&self, policy: &NetworkPolicy) -> ureq::Agent {
+    fn new_agent(&self, policy: &Arc<NetworkPolicy>) -> ureq::Agent {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -246,16 +313,13 @@ impl HttpTransport {
             .max_idle_connections_per_host(self.workers)
             .max_idle_age(IDLE)
             .build();
-        let dialer = Dialer {
-            live: Arc::clone(&self.live),
-            tls: self.tls.clone(),
-        };
-        let resolver = PolicyResolver {
+        let addresses = Addresses {
             names: Arc::clone(&self.names),
             live: Arc::clone(&self.live),
             deny_private: policy.deny_private_addresses,
         };
-        ureq::Agent::with_parts(config, dialer, resolver)
+        let dialer = Dialer::new(Arc::clone(&self.live), addresses, Arc::clone(policy));
+        ureq::Agent::with_parts(config, dialer, Unresolved)
     }
 
     fn lock(&self) -> MutexGuard<'_, Agents> {
@@ -266,7 +330,15 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let began = Instant::now();
-        self.follow(request).inspect_err(|failure| {
+        let has_authorization = |request: &Request| {
+            let mut names = request.headers.iter().map(|field| field.name.as_str());
+            names.any(|name| name.eq_ignore_ascii_case("authorization"))
+        };
+        let result = match &request.token {
+            Some(grant) if !has_authorization(request) => self.with_token(request, grant),
+            _ => self.follow(request),
+        };
+        result.inspect_err(|failure| {
             log::debug!(
                 "{} {}: {} in {} ms",
                 request.method.as_str(),
@@ -311,6 +383,16 @@ fn permit(policy: &NetworkPolicy, url: &Url) -> Result<(), Failure> {
         return refused("hostNotAllowed", format!("allowedHosts does not have {host}"));
     }
     Ok(())
+}
+
+/// The client's certificate is for the connector's own URLs, like its headers.
+fn without_identity(policy: Arc<NetworkPolicy>) -> Arc<NetworkPolicy> {
+    if policy.tls.identity.is_none() {
+        return policy;
+    }
+    let mut policy = NetworkPolicy::clone(&policy);
+    policy.tls.identity = None;
+    Arc::new(policy)
 }
 
 /// What casehook itself refuses at a redirect's target is a redirect that must not be followed.

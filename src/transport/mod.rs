@@ -3,17 +3,29 @@
 mod address;
 mod body;
 mod buffers;
+mod certificate;
 mod connect;
 mod head;
 mod http;
+mod identity;
+mod link;
 mod live;
+mod pem;
+#[cfg(feature = "pkcs12")]
+mod pfx;
 mod phase;
+mod proxied;
 mod redirect;
 mod resolve;
+mod roots;
 mod socket;
+mod socks;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token;
+mod tunnel;
+mod verify;
 mod wire;
 
 use std::sync::Arc;
@@ -24,6 +36,10 @@ use zeroize::Zeroizing;
 use crate::connector::NetworkPolicy;
 
 pub(crate) use http::HttpTransport;
+pub(crate) use identity::Identity;
+pub(crate) use pem::to_base64;
+pub(crate) use roots::Roots;
+pub(crate) use token::TokenGrant;
 
 /// The methods that a connector can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +82,8 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<HeaderField>,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) network: Arc<NetworkPolicy>,
+    /// An access token is fetched by this and sent along, unless there is an `Authorization` in the headers.
+    pub(crate) token: Option<Arc<TokenGrant>>,
 }
 
 /// One answer, decoded and within the size limit. Header names are lower case, values latin-1.
@@ -115,6 +133,8 @@ pub(crate) enum FailureKind {
     Lost,
     /// A redirect that must not be followed.
     Redirect,
+    /// A proxy refused its login, or no access token could be had; nothing reached the target.
+    Credentials,
 }
 
 /// No answer, and why.
@@ -122,7 +142,7 @@ pub(crate) enum FailureKind {
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     /// A stable word: `dns`, `connectionRefused`, `unreachable`, `connectTimeout`, `tls`, `proxy`,
-    /// `connectionLost`, `responseTimeout`, `redirect`, `hostNotAllowed`, `addressNotAllowed`, `closed`,
+    /// `connectionLost`, `responseTimeout`, `redirect`, `token`, `hostNotAllowed`, `addressNotAllowed`, `closed`,
     /// `request` (a URL or a header that cannot be sent).
     pub(crate) code: &'static str,
     /// What happened and what to do, without secrets.

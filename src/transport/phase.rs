@@ -39,6 +39,8 @@ pub(super) struct Exchange {
     pub(super) cause: Option<Cause>,
     /// The longest line of the request's head, in bytes.
     pub(super) longest_line: usize,
+    /// Whether the request was handed to an HTTP proxy that sends it on, so that the answer may be the proxy's own.
+    pub(super) forwarded: bool,
     /// A header name of the request's head and what stands for it on the wire.
     pub(super) rename: Option<(&'static str, &'static str)>,
 }
@@ -54,6 +56,7 @@ impl Exchange {
             failure: None,
             cause: None,
             longest_line: 0,
+            forwarded: false,
             rename: None,
         }
     }
@@ -120,11 +123,13 @@ pub(super) fn fail(failure: Failure) -> ureq::Error {
     ureq::Error::ConnectionFailed
 }
 
-/// The request begins to be written, if it has not begun.
-pub(super) fn request_begins() {
+/// The request begins to be written, if it has not begun; says whether it had not.
+pub(super) fn request_begins() -> bool {
     with(|exchange| {
+        let first = exchange.request_began.is_none();
         exchange.request_began.get_or_insert_with(Instant::now);
-    });
+        first
+    })
 }
 
 /// Bytes went to the operating system.

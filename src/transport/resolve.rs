@@ -11,10 +11,11 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
+use url::Host;
 
 use super::connect::{closed, not_connected};
 use super::live::{Live, SLICE};
-use super::{Failure, FailureKind, address, phase};
+use super::{Failure, FailureKind, address};
 
 /// How long an answer is used; a name that was not found is asked for again at once.
 const KEEP: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const KEEP: Duration = Duration::from_secs(10);
 /// How many names are remembered at most.
 const MAX_NAMES: usize = 1024;
 
-/// How many addresses of a name are tried; what ureq has room for.
+/// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 16;
 
 /// Looks up a name; replaced in tests.
@@ -48,10 +49,12 @@ impl Names {
         }
     }
 
-    fn addresses(&self, host: &str, deadline: Instant, live: &Live) -> Result<Vec<IpAddr>, Failure> {
-        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
-            return Ok(vec![address]);
-        }
+    fn addresses(&self, host: &Host<String>, deadline: Instant, live: &Live) -> Result<Vec<IpAddr>, Failure> {
+        let host = match host {
+            Host::Domain(name) => name.as_str(),
+            Host::Ipv4(address) => return Ok(vec![(*address).into()]),
+            Host::Ipv6(address) => return Ok(vec![(*address).into()]),
+        };
         let now = Instant::now();
         if let Some((until, addresses)) = self
             .known
@@ -111,53 +114,89 @@ impl fmt::Debug for Names {
     }
 }
 
-/// The resolver of one network policy.
+/// The addresses that one network policy permits.
 #[derive(Debug)]
-pub(super) struct PolicyResolver {
+pub(super) struct Addresses {
     pub(super) names: Arc<Names>,
     pub(super) live: Arc<Live>,
     pub(super) deny_private: bool,
 }
 
-impl PolicyResolver {
-    fn permitted(&self, uri: &Uri) -> Result<ResolvedSocketAddrs, Failure> {
-        let host = uri.host().unwrap_or_default();
-        let default_port = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let port = uri.port_u16().unwrap_or(default_port);
-        let deadline = phase::deadline().unwrap_or_else(Instant::now);
+impl Addresses {
+    /// Where a host can be reached, as far as the policy permits.
+    pub(super) fn permitted(
+        &self,
+        host: &Host<String>,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<Vec<SocketAddr>, Failure> {
         let addresses = self.names.addresses(host, deadline, &self.live)?;
-        let mut permitted = self.empty();
-        let allowed = addresses
+        let permitted: Vec<SocketAddr> = addresses
             .iter()
-            .filter(|address| !self.deny_private || !address::is_private(**address));
-        for address in allowed.take(MAX_ADDRESSES) {
-            permitted.push(SocketAddr::new(*address, port));
-        }
+            .filter(|address| !self.deny_private || !address::is_private(**address))
+            .take(MAX_ADDRESSES)
+            .map(|address| SocketAddr::new(*address, port))
+            .collect();
         if permitted.is_empty() {
-            return Err(Failure {
-                kind: FailureKind::Refused,
-                code: "addressNotAllowed",
-                message: format!(
-                    "{host} has only private addresses ({}), which denyPrivateAddresses refuses",
-                    addresses
-                        .iter()
-                        .map(IpAddr::to_string)
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ),
-                status: None,
-            });
+            return Err(refused(host, &addresses));
         }
         Ok(permitted)
     }
+
+    /// Where a host can be reached, whatever the policy says: for what the host program itself configured.
+    pub(super) fn all(
+        &self,
+        host: &Host<String>,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let addresses = self.names.addresses(host, deadline, &self.live)?;
+        let sockets = addresses.into_iter().take(MAX_ADDRESSES);
+        Ok(sockets.map(|address| SocketAddr::new(address, port)).collect())
+    }
+
+    /// What can be told of a host that a proxy is going to resolve: that it is a private address itself, or a name
+    /// that stands for one everywhere.
+    pub(super) fn permit_unresolved(&self, host: &Host<String>) -> Result<(), Failure> {
+        let address = match host {
+            Host::Ipv4(address) => IpAddr::from(*address),
+            Host::Ipv6(address) => IpAddr::from(*address),
+            Host::Domain(name) => {
+                let name = name.trim_end_matches('.');
+                if name != "localhost" && !name.ends_with(".localhost") {
+                    return Ok(());
+                }
+                IpAddr::from([127, 0, 0, 1])
+            }
+        };
+        if self.deny_private && address::is_private(address) {
+            return Err(refused(host, &[address]));
+        }
+        Ok(())
+    }
 }
 
-impl Resolver for PolicyResolver {
-    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        self.permitted(uri).map_err(phase::fail)
+fn refused(host: &Host<String>, addresses: &[IpAddr]) -> Failure {
+    let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    Failure {
+        kind: FailureKind::Refused,
+        code: "addressNotAllowed",
+        message: format!(
+            "{host} has only private addresses ({}), which denyPrivateAddresses refuses",
+            addresses.join(", ")
+        ),
+        status: None,
+    }
+}
+
+/// Stands where ureq looks up names for every request: the dialer does, for those that need a new connection.
+#[derive(Debug)]
+pub(super) struct Unresolved;
+
+impl Resolver for Unresolved {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut addresses = self.empty();
+        addresses.push(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Ok(addresses)
     }
 }

@@ -1,55 +1,91 @@
-//! rustls as casehook sets it up: its own provider, system and bundled roots, full verification.
+//! rustls as casehook sets it up: its own provider, system and bundled roots, verification as the policy says.
 
+use std::collections::HashSet;
+use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring;
+use rustls::sign::SingleCertAndKey;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned, version,
 };
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
+use url::Host;
 
-use super::socket::Socket;
+use super::verify::{Trust, Verifier};
+use crate::connector::TlsPolicy;
 
-/// Full verification against the roots of the system and those that came with casehook. Loaded once, when
-/// needed.
-pub(super) fn default_config() -> Result<Arc<ClientConfig>, String> {
-    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
-    CONFIG.get_or_init(|| config(&[])).clone()
+/// How to speak TLS with this host and port under that policy.
+pub(super) fn config(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Result<ClientConfig, String> {
+    let trust = trust(policy, host, port)?;
+    let verifier: Arc<dyn ServerCertVerifier> =
+        Arc::new(Verifier::new(trust, policy.verification(host, port)));
+    let versions: &[_] = if policy.only_tls13 {
+        &[&version::TLS13]
+    } else {
+        &[&version::TLS13, &version::TLS12]
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match &policy.identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())))
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
-/// Full verification against the default roots and `extra` ones.
-pub(super) fn config(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, String> {
-    let mut store = default_roots().clone();
-    for certificate in extra {
-        store
-            .add(certificate.clone())
-            .map_err(|error| format!("a certificate authority cannot be used: {error}"))?;
+fn trust(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Result<Trust, String> {
+    let own = match policy.host(host, port) {
+        Some(entry) => policy.roots.and(&entry.roots),
+        None => policy.roots.clone(),
+    };
+    let mut extra = own.iter().peekable();
+    if !policy.only_roots && extra.peek().is_none() {
+        return Ok(usual_trust().clone());
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let (mut anchors, mut pinned) = match policy.only_roots {
+        true => (RootCertStore::empty(), HashSet::new()),
+        false => {
+            let usual = usual_trust();
+            (usual.anchors.as_ref().clone(), usual.pinned.as_ref().clone())
+        }
+    };
+    for certificate in extra {
+        // One that cannot vouch for others is still trusted when a server shows it.
+        if let Err(error) = anchors.add(certificate.clone()) {
+            log::debug!("a given certificate is no authority: {error}");
+        }
+        pinned.insert(certificate.clone());
+    }
+    Ok(Trust {
+        anchors: Arc::new(anchors),
+        pinned: Arc::new(pinned),
+    })
 }
 
 /// Shakes hands within the exchange's connect time.
-pub(super) fn handshake(
+pub(super) fn handshake<S: Read + Write>(
     config: Arc<ClientConfig>,
-    host: &str,
-    mut socket: Socket,
-) -> Result<StreamOwned<ClientConnection, Socket>, String> {
-    let name = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .trim_end_matches('.');
-    let server = ServerName::try_from(name.to_owned())
-        .map_err(|_| format!("{host} is not a name that a certificate can carry"))?;
-    let mut connection = ClientConnection::new(config, server)
+    host: &Host<String>,
+    mut stream: S,
+) -> Result<StreamOwned<ClientConnection, S>, String> {
+    let name = match host {
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
+            .map_err(|_| format!("{host} is not a name that a certificate can carry"))?,
+        Host::Ipv4(address) => ServerName::from(std::net::IpAddr::from(*address)),
+        Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(*address)),
+    };
+    let mut connection = ClientConnection::new(config, name)
         .map_err(|error| format!("TLS with {host} cannot be set up: {error}"))?;
     while connection.is_handshaking() {
-        connection.complete_io(&mut socket).map_err(|error| {
+        connection.complete_io(&mut stream).map_err(|error| {
             let inner = error
                 .get_ref()
                 .and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -57,7 +93,7 @@ pub(super) fn handshake(
             format!("the TLS handshake with {host} failed: {error}{hint}")
         })?;
     }
-    Ok(StreamOwned::new(connection, socket))
+    Ok(StreamOwned::new(connection, stream))
 }
 
 /// What to say when the server did not accept the client's certificate, or missed one.
@@ -68,9 +104,10 @@ pub(super) fn refused_certificate(alert: AlertDescription) -> String {
     )
 }
 
-fn default_roots() -> &'static RootCertStore {
-    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
-    ROOTS.get_or_init(|| {
+/// The authorities of the system and those that came with casehook. Loaded once, when needed.
+fn usual_trust() -> &'static Trust {
+    static TRUST: OnceLock<Trust> = OnceLock::new();
+    TRUST.get_or_init(|| {
         let mut store = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -78,21 +115,38 @@ fn default_roots() -> &'static RootCertStore {
         for error in &system.errors {
             log::warn!("some of the system's certificate authorities cannot be read: {error}");
         }
+        let pinned = system.certs.iter().cloned().collect();
         let (added, ignored) = store.add_parsable_certificates(system.certs);
         log::debug!("certificate authorities of the system: {added} taken, {ignored} not understood");
-        store
+        Trust {
+            anchors: Arc::new(store),
+            pinned: Arc::new(pinned),
+        }
     })
 }
 
 fn hint(error: &rustls::Error) -> &'static str {
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        InvalidCertificate(CertificateError::UnknownIssuer) => {
             "; its certificate comes from an authority that is not trusted here: give it in `ca`"
         }
-        rustls::Error::InvalidCertificate(
+        InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "; the certificate is for another name",
-        rustls::Error::InvalidMessage(_) => "; is this an http port?",
+        ) => {
+            "; the certificate is for another name: use that name in the URL, or verificationMode `certificate`"
+        }
+        InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "; the server's certificate has expired and must be renewed there"
+        }
+        AlertReceived(
+            AlertDescription::HandshakeFailure
+            | AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA,
+        ) => "; the server may want a client certificate that it trusts, see crt, key and pfx",
+        AlertReceived(AlertDescription::ProtocolVersion) => "; the server speaks only other versions of TLS",
+        InvalidMessage(_) => "; is this an http port?",
         _ => "",
     }
 }

@@ -7,14 +7,15 @@ use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::buffers::{SIZE, WireBuffers};
+use super::link::{self, Link};
 use super::phase::{self, Cause};
-use super::socket::Socket;
+use super::proxied::Forward;
 use super::{Failure, FailureKind, tls};
 
 /// What bytes go through.
 pub(super) enum Stream {
-    Plain(Socket),
-    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    Plain(Link),
+    Tls(Box<StreamOwned<ClientConnection, Link>>),
 }
 
 /// A connection to a server. Time-outs come from the exchange (see `phase`), not from ureq.
@@ -25,15 +26,18 @@ pub(super) struct Wire {
     pending: Vec<u8>,
     /// Writing failed after some of the request was taken: the answer may say why, and nothing follows it.
     broken: Option<io::Error>,
+    /// The other end is an HTTP proxy that sends requests on.
+    forward: Option<Forward>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream) -> Wire {
+    pub(super) fn new(stream: Stream, forward: Option<Forward>) -> Wire {
         Wire {
             stream,
             buffers: WireBuffers::default(),
             pending: Vec::new(),
             broken: None,
+            forward,
         }
     }
 
@@ -87,8 +91,16 @@ impl Transport for Wire {
         if self.broken.is_some() {
             return Ok(());
         }
-        phase::request_begins();
+        let first = phase::request_begins();
         let bytes = self.buffers.written(amount);
+        let rewritten = match &self.forward {
+            Some(forward) if first => {
+                phase::with(|exchange| exchange.forwarded = true);
+                forward.rewrite(bytes).ok_or(ureq::Error::ConnectionFailed)?
+            }
+            _ => Vec::new(),
+        };
+        let bytes = if rewritten.is_empty() { bytes } else { &rewritten };
         match phase::with(|exchange| exchange.rename).and_then(|(from, to)| Some((find(bytes, from)?, to))) {
             Some((at, to)) => {
                 phase::with(|exchange| exchange.rename = None);
@@ -114,8 +126,10 @@ impl Transport for Wire {
             return false;
         }
         match &mut self.stream {
-            Stream::Plain(socket) => socket.is_idle(),
-            Stream::Tls(tls) => is_idle(tls),
+            Stream::Plain(link) => link.is_idle(),
+            Stream::Tls(tls) => link::is_silent(link::read_now(&mut tls.conn, &mut [0], |raw| {
+                tls.sock.read_now(raw)
+            })),
         }
     }
 
@@ -132,30 +146,9 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// Takes in what TLS itself sends between two answers (session tickets), and says whether nothing else came.
-fn is_idle(tls: &mut StreamOwned<ClientConnection, Socket>) -> bool {
-    struct Now<'a>(&'a Socket);
-    impl Read for Now<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0.read_now(buffer)
-        }
-    }
-    loop {
-        match tls.conn.read_tls(&mut Now(&tls.sock)) {
-            Ok(0) => return false,
-            Ok(_) => match tls.conn.process_new_packets() {
-                Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
-                _ => return false,
-            },
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-        }
-    }
-}
-
 /// With TLS 1.3 a server refuses the client's certificate only after the client has begun to write. It has
 /// not looked at the request then, so that such an alert in place of an answer means "not connected".
-fn refused_by_alert(tls: &StreamOwned<ClientConnection, Socket>, error: io::Error) -> io::Error {
+fn refused_by_alert(tls: &StreamOwned<ClientConnection, Link>, error: io::Error) -> io::Error {
     let alert = match error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::ErrorKind;
-use config::{Auth, OnUncertainCreate};
+use config::OnUncertainCreate;
 
 /// A document that uses every operation, on this machine over plain http.
 fn config() -> Value {
@@ -43,7 +43,7 @@ fn parse(config: Value, secrets: Value) -> Result<Connector> {
 }
 
 fn configure(config: Value, secrets: Value) -> Result<Vec<Warning>> {
-    parse(config, secrets)?.check(&Settings::default(), &SecretSources::default())
+    parse(config, secrets)?.check(&Settings::default(), &SecretSources::default(), NOW)
 }
 
 fn accepted(patch: Value) -> Connector {
@@ -286,11 +286,53 @@ fn refuses_what_a_field_cannot_hold() {
             "ASCII",
         ),
         (json!({"targetId": "x".repeat(129)}), "config.targetId", "129"),
-        (json!({"proxy": "http://p"}), "config.proxy", "not supported yet"),
+        (json!({"proxy": "http://p"}), "config.proxy", "an object"),
+        (json!({"proxy": {"url": "ftp://p"}}), "config.proxy.url", "scheme"),
+        (
+            json!({"proxy": {"url": "http://u:p@h"}}),
+            "config.proxy.url",
+            "proxyPassword",
+        ),
+        (
+            json!({"proxy": {"url": "https://h", "ca": "bm90IGEgcGVt"}}),
+            "config.proxy.ca",
+            "PEM",
+        ),
+        (
+            json!({"proxy": {"url": "http://h", "headers": {"A": "1", "a": "2"}}}),
+            "config.proxy.headers.a",
+            "twice",
+        ),
+        (
+            json!({"tls": {"minVersion": "1.1"}}),
+            "config.tls.minVersion",
+            "1.2",
+        ),
         (
             json!({"authType": fields::OAUTH2}),
-            "config.authType",
-            "not supported yet",
+            "config.accessTokenUrl",
+            "missing",
+        ),
+        (
+            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://u:p@h/", "clientId": "c"}),
+            "config.accessTokenUrl",
+            "user name",
+        ),
+        (
+            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://h/{{{case.id}}}", "clientId": "c"}),
+            "config.accessTokenUrl",
+            "template",
+        ),
+        (
+            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://h/", "clientId": "c", "additionalFields": "[]"}),
+            "config.additionalFields",
+            "object",
+        ),
+        (
+            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://h/", "clientId": "c",
+                   "additionalFields": "{\"client_secret\": \"x\"}"}),
+            "config.additionalFields.client_secret",
+            "of its own",
         ),
         (
             json!({"viewIncidentUrl": "javascript:1"}),
@@ -327,7 +369,7 @@ fn comments_are_left_out_without_url_json_or_method() {
     }
     let settings = Settings::from_json(r#"{"allowedHosts": ["127.0.0.1"]}"#).unwrap();
     let unused = accepted(json!({"createCommentUrl": "http://other/x", "createCommentJson": null}));
-    let result = unused.check(&settings, &SecretSources::default());
+    let result = unused.check(&settings, &SecretSources::default(), NOW);
     refused(result, "config.createCommentUrl", "allowedHosts");
 }
 
@@ -467,32 +509,8 @@ fn warns_of_what_may_be_a_mistake() {
     }
 }
 
-#[test]
-fn tls_settings_are_refused_where_they_would_be_ignored() {
-    let https = |mut patch: Value| {
-        patch["createIncidentUrl"] = json!("https://tracker.example/x");
-        with(patch)
-    };
-    configure(https(json!({})), Value::Null).unwrap();
-    configure(https(json!({"verificationMode": "full"})), Value::Null).unwrap();
-    let certificate = json!({"hasAuth": true, "authType": fields::CERTIFICATE});
-    let table = [
-        (json!({"ca": "Y2E="}), "config.ca"),
-        (
-            json!({"verificationMode": "certificate"}),
-            "config.verificationMode",
-        ),
-        (certificate, "config.authType"),
-    ];
-    for (patch, field) in table {
-        refused(
-            configure(https(patch), json!({"pfx": "cGZ4"})),
-            field,
-            "not supported yet",
-        );
-    }
-    assert_eq!(accepted(json!({})).config.auth, Auth::None);
-}
+/// A moment in November 2026.
+const NOW: crate::model::Timestamp = crate::model::Timestamp::from_millis(1_795_000_000_000);
 
 #[test]
 fn policies_combine_settings_and_document() {

@@ -122,7 +122,7 @@ fn references_are_read_at_every_prepare_and_only_where_allowed() {
     };
     let connector = with_password(json!({"file": inside.join("password")}));
     let settings = Settings::default();
-    connector.check(&settings, &sources).unwrap();
+    connector.check(&settings, &sources, NOW).unwrap();
     let password = || {
         let prepared = connector.prepare(&settings, &sources).unwrap();
         assert!(
@@ -137,7 +137,7 @@ fn references_are_read_at_every_prepare_and_only_where_allowed() {
     std::fs::write(inside.join("password"), "second").unwrap();
     assert!(!password());
     refused(
-        connector.check(&settings, &SecretSources::default()),
+        connector.check(&settings, &SecretSources::default(), NOW),
         "secrets.password",
         "not allow",
     );
@@ -150,7 +150,7 @@ fn references_are_read_at_every_prepare_and_only_where_allowed() {
     ] {
         let connector = with_password(reference);
         refused(
-            connector.check(&settings, &sources),
+            connector.check(&settings, &sources, NOW),
             "secrets.password",
             "not allow",
         );

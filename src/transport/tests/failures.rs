@@ -51,7 +51,7 @@ fn refused_connection() {
 fn names_without_address() {
     for lookup in [Ok(vec![]), Err("no such host")] {
         let names = Names::new(Arc::new(move |_| lookup.clone().map_err(std::io::Error::other)));
-        let transport = HttpTransport::with(1, names, None);
+        let transport = HttpTransport::with(1, names);
         let message = expect(transport.send(&post("http://nowhere.test/")), NotConnected, "dns");
         assert!(message.contains("nowhere.test"), "{message}");
     }
@@ -69,7 +69,7 @@ fn a_name_is_looked_up_once_in_a_while_and_its_failure_every_time() {
             Ok(vec!["127.0.0.1".parse().unwrap()])
         }
     }));
-    let transport = HttpTransport::with(1, names, None);
+    let transport = HttpTransport::with(1, names);
     let url = format!("http://here.test:{}/", server.address.port());
     for _ in 0..2 {
         transport.send(&post(&url)).unwrap();
@@ -85,7 +85,7 @@ fn the_second_address_is_tried() {
     let names = Names::new(Arc::new(|_| {
         Ok(vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()])
     }));
-    let transport = HttpTransport::with(1, names, None);
+    let transport = HttpTransport::with(1, names);
     transport
         .send(&post(&format!("http://both.test:{}/", server.address.port())))
         .unwrap();
@@ -113,7 +113,7 @@ fn connect_time_out() {
         let _ = hold.lock().unwrap().recv();
         Ok(vec![])
     }));
-    let transport = HttpTransport::with(1, names, None);
+    let transport = HttpTransport::with(1, names);
     expect(
         transport.send(&limited(post("http://slow.test/"), limits)),
         NotConnected,
@@ -144,11 +144,8 @@ fn tls_that_fails() {
     assert!(message.contains("http port"), "{message}");
 
     let port = server.address.port();
-    let config = super::super::tls::config(&[super::server::test_ca()]).unwrap();
-    let names = Names::new(Arc::new(|_| Ok(vec!["127.0.0.1".parse().unwrap()])));
-    let transport = HttpTransport::with(1, names, Some(config));
     let message = expect(
-        transport.send(&post(&format!("https://other.test:{port}/"))),
+        transport_where_names_are("127.0.0.1").send(&trusting(post(&format!("https://other.test:{port}/")))),
         NotConnected,
         "tls",
     );
@@ -158,9 +155,7 @@ fn tls_that_fails() {
 #[test]
 fn a_client_certificate_that_is_missed_after_the_handshake() {
     let server = Server::on("127.0.0.1:0", vec![ok()], Some(tls_config_that_asks(true)));
-    let config = super::super::tls::config(&[super::server::test_ca()]).unwrap();
-    let transport = HttpTransport::with(1, Names::of_system(), Some(config));
-    let message = expect(transport.send(&post(&server.url("/"))), NotConnected, "tls");
+    let message = expect(send(&trusting(post(&server.url("/")))), NotConnected, "tls");
     assert!(message.contains("client certificate"), "{message}");
     assert!(server.is_silent());
 }
@@ -322,7 +317,7 @@ fn shutdown_while_connecting() {
         Ok(vec!["127.0.0.1".parse().unwrap()])
     }));
     let request = post(&format!("http://name.test:{}/", address.port()));
-    let result = shut_down_during(HttpTransport::with(1, names, None), request, || {
+    let result = shut_down_during(HttpTransport::with(1, names), request, || {
         connecting.recv().unwrap()
     });
     expect(result, NotConnected, "closed");
@@ -339,7 +334,7 @@ fn shutdown_while_resolving_or_shaking_hands() {
         Ok(vec![])
     }));
     let request = post("http://name.test/");
-    let result = shut_down_during(HttpTransport::with(1, names, None), request, || {
+    let result = shut_down_during(HttpTransport::with(1, names), request, || {
         resolving.recv().unwrap()
     });
     expect(result, NotConnected, "closed");

@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 
 use super::http::HttpTransport;
 use super::resolve::Names;
-use super::{Answer, ExchangeLimits, Failure, HeaderField, Method, Request, Transport};
-use crate::connector::NetworkPolicy;
+use super::{Answer, ExchangeLimits, Failure, HeaderField, Method, Request, Roots, Transport};
 use crate::connector::settings::AllowedHosts;
+use crate::connector::{NetworkPolicy, TlsPolicy};
 use server::{Act, Server};
 
 /// Long enough never to be what ends an exchange.
@@ -33,7 +33,21 @@ fn policy(limits: ExchangeLimits) -> NetworkPolicy {
         allowed_hosts: AllowedHosts::default(),
         deny_private_addresses: false,
         limits,
+        tls: TlsPolicy::default(),
+        proxy: None,
     }
+}
+
+/// The same request where the test authority is trusted.
+fn trusting(mut request: Request) -> Request {
+    let mut policy = NetworkPolicy::clone(&request.network);
+    policy.tls.roots = test_roots();
+    request.network = Arc::new(policy);
+    request
+}
+
+fn test_roots() -> Roots {
+    Roots::from_pem(include_str!("../../../tests/support/tls/ca.pem")).unwrap()
 }
 
 fn request(method: Method, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Request {
@@ -46,6 +60,7 @@ fn request(method: Method, url: &str, headers: &[(&str, &str)], body: Option<&[u
             .collect(),
         body: body.map(<[u8]>::to_vec),
         network: Arc::new(policy(LIMITS)),
+        token: None,
     }
 }
 
@@ -79,7 +94,7 @@ fn send(request: &Request) -> Result<Answer, Failure> {
 /// A transport for which every name has that address.
 fn transport_where_names_are(address: &'static str) -> HttpTransport {
     let address: IpAddr = address.parse().unwrap();
-    HttpTransport::with(1, Names::new(Arc::new(move |_| Ok(vec![address]))), None)
+    HttpTransport::with(1, Names::new(Arc::new(move |_| Ok(vec![address]))))
 }
 
 /// A complete answer with `content-length`.

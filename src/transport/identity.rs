@@ -1,0 +1,211 @@
+//! The certificate that casehook shows to servers that ask for one, and its key.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::der::Decode;
+use ring::digest;
+use rustls::crypto::ring as provider;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+};
+use zeroize::Zeroizing;
+
+use super::pem::{self, Section, WRONG_PASSPHRASE};
+use super::{certificate, roots};
+
+/// A certificate chain and the key that fits it. Two are equal when certificates are; prints without the key.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    certified: Arc<CertifiedKey>,
+    digest: [u8; 32],
+    not_before: i64,
+    not_after: i64,
+}
+
+/// Why there is no identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    /// The secret at fault: `crt`, `key`, `pfx` or `password`.
+    pub(crate) secret: &'static str,
+    pub(crate) message: String,
+}
+
+impl Identity {
+    /// From a certificate chain and its key, PEM or PEM in base64.
+    ///
+    /// Keys may be PKCS #1, PKCS #8 or SEC 1, encrypted or not.
+    ///
+    /// # Errors
+    /// What is wrong, and with which of the secrets.
+    pub(crate) fn from_pem(crt: &str, key: &str, passphrase: Option<&str>) -> Result<Identity, Flaw> {
+        let chain = chain(crt).map_err(|message| flaw("crt", message))?;
+        let key = private_key(key, passphrase)?;
+        Identity::new(chain, key).map_err(|message| flaw("key", message))
+    }
+
+    /// From a PKCS #12 file in base64.
+    ///
+    /// # Errors
+    /// What is wrong, and with which of the secrets.
+    #[cfg(feature = "pkcs12")]
+    pub(crate) fn from_pfx(pfx: &str, passphrase: Option<&str>) -> Result<Identity, Flaw> {
+        let der = pem::base64(pfx)
+            .filter(|der| !der.is_empty())
+            .ok_or_else(|| flaw("pfx", "this is not base64: give the PKCS #12 file in base64"))?;
+        super::pfx::open(&der, passphrase.unwrap_or_default())
+    }
+
+    #[cfg(not(feature = "pkcs12"))]
+    pub(crate) fn from_pfx(_: &str, _: Option<&str>) -> Result<Identity, Flaw> {
+        Err(flaw(
+            "pfx",
+            "this casehook was built without PKCS #12 (cargo feature pkcs12): give crt and key",
+        ))
+    }
+
+    /// Unix seconds from which and until which the certificate holds.
+    pub(crate) fn validity(&self) -> (i64, i64) {
+        (self.not_before, self.not_after)
+    }
+
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+
+    /// # Errors
+    /// A certificate or key that cannot be used, or a key that belongs to another certificate.
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Identity, String> {
+        let facts = chain
+            .first()
+            .and_then(|certificate| certificate::facts(certificate))
+            .ok_or("the certificate cannot be read")?;
+        let signing = provider::sign::any_supported_type(&key).map_err(|_| {
+            "this kind of key is not supported: RSA from 2048 bits, P-256, P-384 and Ed25519 are".to_owned()
+        })?;
+        let fits = signing
+            .public_key()
+            .is_some_and(|key| key.as_ref() == facts.public_key.as_slice());
+        if !fits {
+            return Err("the key does not belong to the certificate".to_owned());
+        }
+        let mut hash = digest::Context::new(&digest::SHA256);
+        chain.iter().for_each(|certificate| hash.update(certificate));
+        let mut digest = [0; 32];
+        digest.copy_from_slice(hash.finish().as_ref());
+        Ok(Identity {
+            certified: Arc::new(CertifiedKey::new(chain, signing)),
+            digest,
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+        })
+    }
+}
+
+pub(super) fn flaw(secret: &'static str, message: impl Into<String>) -> Flaw {
+    Flaw {
+        secret,
+        message: message.into(),
+    }
+}
+
+fn chain(crt: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let right = "give the certificate as PEM (-----BEGIN CERTIFICATE-----), in base64";
+    let text = pem::text(crt).ok_or_else(|| format!("this is not PEM: {right}"))?;
+    let chain: Vec<_> = pem::sections(&text)?
+        .into_iter()
+        .filter(|section| roots::is_certificate(&section.label))
+        .map(|section| CertificateDer::from(section.der.to_vec()))
+        .collect();
+    if chain.is_empty() {
+        return Err(format!("there is no certificate in this PEM: {right}"));
+    }
+    if chain.iter().any(|der| certificate::facts(der).is_none()) {
+        return Err("a certificate in this PEM cannot be read".to_owned());
+    }
+    Ok(chain)
+}
+
+fn private_key(key: &str, passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, Flaw> {
+    let right = "give the key as PEM (-----BEGIN PRIVATE KEY-----), in base64";
+    let text = pem::text(key).ok_or_else(|| flaw("key", format!("this is not PEM: {right}")))?;
+    let section = pem::sections(&text)
+        .map_err(|message| flaw("key", message))?
+        .into_iter()
+        .find(|section| section.label.ends_with("PRIVATE KEY"))
+        .ok_or_else(|| flaw("key", format!("there is no private key in this PEM: {right}")))?;
+    let der = plain(&section, passphrase)?.to_vec();
+    match section.label.as_str() {
+        "RSA PRIVATE KEY" => Ok(PrivatePkcs1KeyDer::from(der).into()),
+        "EC PRIVATE KEY" => Ok(PrivateSec1KeyDer::from(der).into()),
+        "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => Ok(PrivatePkcs8KeyDer::from(der).into()),
+        other => Err(flaw(
+            "key",
+            format!("a {} is not supported: {right}", other.escape_debug()),
+        )),
+    }
+}
+
+/// The key's bytes, decrypted where need be. A passphrase for a key that is not encrypted is ignored.
+fn plain(section: &Section, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Flaw> {
+    let by_headers = section.is_encrypted();
+    if !by_headers && section.label != "ENCRYPTED PRIVATE KEY" {
+        return Ok(section.der.clone());
+    }
+    let passphrase = passphrase.ok_or_else(|| {
+        flaw(
+            "password",
+            "the key is encrypted: give its passphrase as the secret password",
+        )
+    })?;
+    if by_headers {
+        let plain = section
+            .decrypt(passphrase)
+            .map_err(|message| flaw("password", message))?;
+        // One wrong passphrase in 256 leaves bytes that only look as if they had been padded.
+        return match plain.first() {
+            Some(0x30) => Ok(plain),
+            _ => Err(flaw("password", WRONG_PASSPHRASE)),
+        };
+    }
+    let info = EncryptedPrivateKeyInfoRef::from_der(&section.der)
+        .map_err(|_| flaw("key", "the encrypted key cannot be read"))?;
+    let opened = info.decrypt(passphrase).map_err(|error| match error {
+        pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
+            flaw("password", WRONG_PASSPHRASE)
+        }
+        _ => flaw(
+            "key",
+            "the key is encrypted in a way that is not supported; convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc`",
+        ),
+    })?;
+    Ok(Zeroizing::new(opened.as_bytes().to_vec()))
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Identity) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+//! PEM sections, those with headers included, and the passphrase encryption that OpenSSL used before PKCS #8.
+
+use aes::cipher::block_padding::Pkcs7;
+use aes::cipher::{BlockModeDecrypt, KeyIvInit};
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, general_purpose};
+use md5::{Digest, Md5};
+use zeroize::Zeroizing;
+
+/// Base64 as people paste it: with or without padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One `-----BEGIN LABEL-----` to its `-----END LABEL-----`.
+pub(super) struct Section {
+    pub(super) label: String,
+    headers: Vec<(String, String)>,
+    pub(super) der: Zeroizing<Vec<u8>>,
+}
+
+/// Every section of a PEM text; what stands between them is ignored.
+///
+/// # Errors
+/// What is wrong with a section that begins.
+pub(super) fn sections(text: &str) -> Result<Vec<Section>, String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let Some(label) = marker(line, "-----BEGIN ") else {
+            continue;
+        };
+        let mut headers = Vec::new();
+        let mut encoded = Zeroizing::new(String::with_capacity(text.len()));
+        loop {
+            let Some(line) = lines.next() else {
+                return Err(format!("the PEM section {label} has no end"));
+            };
+            if marker(line, "-----END ").is_some_and(|end| end == label) {
+                break;
+            }
+            match line.split_once(':') {
+                Some((name, value)) => headers.push((name.trim().to_owned(), value.trim().to_owned())),
+                None => encoded.push_str(line),
+            }
+        }
+        let der = base64(&encoded).ok_or_else(|| format!("the PEM section {label} is not base64"))?;
+        found.push(Section {
+            label: label.to_owned(),
+            headers,
+            der,
+        });
+    }
+    Ok(found)
+}
+
+/// Decodes base64, white space ignored.
+pub(super) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut packed = Zeroizing::new(String::with_capacity(text.len()));
+    packed.extend(text.chars().filter(|c| !c.is_ascii_whitespace()));
+    LENIENT.decode(packed.as_bytes()).ok().map(Zeroizing::new)
+}
+
+/// As headers carry it.
+pub(crate) fn to_base64(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(general_purpose::STANDARD.encode(bytes))
+}
+
+/// PEM as it is, or in base64 as the reference has it.
+pub(super) fn text(given: &str) -> Option<Zeroizing<String>> {
+    if given.contains("-----BEGIN ") {
+        return Some(Zeroizing::new(given.to_owned()));
+    }
+    let bytes = base64(given)?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    text.contains("-----BEGIN ")
+        .then(|| Zeroizing::new(text.to_owned()))
+}
+
+impl Section {
+    /// Whether the section is encrypted by its headers (`Proc-Type: 4,ENCRYPTED`).
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.header("Proc-Type")
+            .is_some_and(|value| value.ends_with("ENCRYPTED"))
+    }
+
+    /// The plaintext of such a section.
+    ///
+    /// # Errors
+    /// A cipher that is not known, or that the passphrase does not fit.
+    pub(super) fn decrypt(&self, passphrase: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        let info = self
+            .header("DEK-Info")
+            .ok_or("the key is encrypted and does not say how (DEK-Info)")?;
+        let (cipher, iv) = info.split_once(',').unwrap_or((info, ""));
+        let iv = hex(iv.trim()).ok_or("the key's DEK-Info has no initialisation vector")?;
+        let (key_bytes, block): (usize, usize) = match cipher.trim() {
+            "AES-128-CBC" => (16, 16),
+            "AES-192-CBC" => (24, 16),
+            "AES-256-CBC" => (32, 16),
+            "DES-EDE3-CBC" => (24, 8),
+            "DES-CBC" => (8, 8),
+            other => {
+                return Err(format!(
+                    "the key is encrypted with {}, which is not supported; convert it with `openssl pkcs8 -topk8`",
+                    other.escape_debug()
+                ));
+            }
+        };
+        if iv.len() != block {
+            return Err("the key's DEK-Info has an initialisation vector of the wrong length".to_owned());
+        }
+        let key = derive(passphrase.as_bytes(), &iv[..8], key_bytes);
+        match cipher.trim() {
+            "AES-128-CBC" => open::<cbc::Decryptor<aes::Aes128>>(&key, &iv, &self.der),
+            "AES-192-CBC" => open::<cbc::Decryptor<aes::Aes192>>(&key, &iv, &self.der),
+            "AES-256-CBC" => open::<cbc::Decryptor<aes::Aes256>>(&key, &iv, &self.der),
+            "DES-EDE3-CBC" => open::<cbc::Decryptor<des::TdesEde3>>(&key, &iv, &self.der),
+            _ => open::<cbc::Decryptor<des::Des>>(&key, &iv, &self.der),
+        }
+        .ok_or_else(|| WRONG_PASSPHRASE.to_owned())
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// What every way to open a key says when it does not open.
+pub(super) const WRONG_PASSPHRASE: &str = "the passphrase (the secret password) does not open the key";
+
+fn open<D: KeyIvInit + BlockModeDecrypt>(key: &[u8], iv: &[u8], data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let decryptor = D::new_from_slices(key, iv).ok()?;
+    decryptor
+        .decrypt_padded_vec::<Pkcs7>(data)
+        .ok()
+        .map(Zeroizing::new)
+}
+
+/// OpenSSL's `EVP_BytesToKey` with MD5 and one round.
+fn derive(passphrase: &[u8], salt: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
+    let mut key = Zeroizing::new(Vec::with_capacity(length + 16));
+    let mut last = Vec::new();
+    while key.len() < length {
+        let mut hash = Md5::new();
+        hash.update(&last);
+        hash.update(passphrase);
+        hash.update(salt);
+        last = hash.finalize().to_vec();
+        key.extend_from_slice(&last);
+    }
+    key.truncate(length);
+    key
+}
+
+fn marker<'a>(line: &'a str, begin: &str) -> Option<&'a str> {
+    line.strip_prefix(begin)?.strip_suffix("-----")
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_and_what_stands_around_them() {
+        let text = "Bag Attributes\n-----BEGIN A B-----\r\nX-One: 1\r\n\r\nZm9v\r\nYmFy\r\n-----END A B-----\n\
+                    noise\n-----BEGIN C-----\nZg==\n-----END C-----";
+        let found = sections(text).unwrap();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|s| (s.label.as_str(), s.der.as_slice()))
+            .collect();
+        assert_eq!(shown, [("A B", &b"foobar"[..]), ("C", b"f")]);
+        assert_eq!(found[0].header("x-one"), Some("1"));
+        assert!(sections("nothing").unwrap().is_empty());
+    }
+
+    #[test]
+    fn broken_sections_say_what_is_wrong() {
+        for (text, words) in [
+            ("-----BEGIN C-----\nZg==\n", "no end"),
+            ("-----BEGIN C-----\nZg==\n-----END D-----", "no end"),
+            ("-----BEGIN C-----\n%%\n-----END C-----", "not base64"),
+        ] {
+            let why = sections(text).map(|_| ()).unwrap_err();
+            assert!(why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
+    fn plain_or_wrapped() {
+        let pem = "-----BEGIN C-----\nZg==\n-----END C-----\n";
+        assert_eq!(text(pem).unwrap().as_str(), pem);
+        assert_eq!(text(&to_base64(pem.as_bytes())).unwrap().as_str(), pem);
+        assert!(text("bm90IGEgcGVt").is_none());
+        assert!(text("%").is_none());
+    }
+}

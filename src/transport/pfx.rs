@@ -1,0 +1,66 @@
+//! PKCS #12 files, of today's and of older making.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use p12_keystore::Pkcs12Archive;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::certificate;
+use super::identity::{Flaw, Identity, flaw};
+
+/// The key of a PKCS #12 file, its certificate, and those that lead from there to an authority.
+pub(super) fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
+    // The reader is young: a panic on a strange file must not become the caller's.
+    let archive = catch_unwind(AssertUnwindSafe(|| Pkcs12Archive::from_pkcs12(der, passphrase)))
+        .unwrap_or(Err(p12_keystore::error::Error::InvalidData))
+        .map_err(|error| refused(&error))?;
+    let key = archive
+        .keys
+        .first()
+        .ok_or_else(|| flaw("pfx", "there is no private key in this PKCS #12 file"))?;
+    let mut certificates: Vec<CertificateDer<'static>> = archive
+        .certs
+        .iter()
+        .map(|bag| CertificateDer::from(bag.cert.as_der().to_vec()))
+        .collect();
+    let key_der = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.key.as_der().to_vec()));
+    let own = archive
+        .certs
+        .iter()
+        .position(|bag| {
+            let id = key.local_key_id.as_ref().map(|id| id.as_ref());
+            id.is_some() && bag.local_key_id.as_deref() == id
+        })
+        .into_iter()
+        .chain(0..certificates.len());
+    let mut why = "there is no certificate in this PKCS #12 file".to_owned();
+    for at in own {
+        if certificate::facts(&certificates[at]).is_none() {
+            continue;
+        }
+        match Identity::new(vec![certificates[at].clone()], key_der()) {
+            Ok(_) => {
+                let leaf = certificates.remove(at);
+                certificates.insert(0, leaf);
+                return Identity::new(certificates, key_der()).map_err(|message| flaw("pfx", message));
+            }
+            Err(message) => why = message,
+        }
+    }
+    Err(flaw("pfx", why))
+}
+
+fn refused(error: &p12_keystore::error::Error) -> Flaw {
+    use p12_keystore::error::Error;
+    match error {
+        Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => flaw(
+            "password",
+            "the passphrase (the secret password) does not open the PKCS #12 file",
+        ),
+        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => flaw(
+            "pfx",
+            "this PKCS #12 file is encrypted in a way that is not supported; make it anew with `openssl pkcs12 -export`",
+        ),
+        _ => flaw("pfx", "this is not a PKCS #12 file, or a broken one"),
+    }
+}
