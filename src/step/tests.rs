@@ -9,9 +9,7 @@ use zeroize::Zeroizing;
 use super::find::Found;
 use super::path::ResponsePath;
 use super::*;
-use crate::connector::config::{
-    Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls,
-};
+use crate::connector::config::{Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls};
 use crate::template::{BodyTemplate, Slot, UrlTemplate};
 use crate::transport::{Answer, BodyFault};
 
