@@ -1,6 +1,7 @@
 //! Tests of whole connector documents.
 
 mod secrets;
+mod tls;
 
 use serde_json::{Value, json};
 

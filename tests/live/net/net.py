@@ -170,6 +170,9 @@ def client_certificates(net):
     _, warnings, verdict, _ = net.run(url, pem, pair("lapsed.pem", "lapsed.key"), {})
     net.check("expired: a warning at configure", "expired at" in warnings, warnings)
     net.check("expired: a refusal of nginx", "400" in verdict, verdict)
+    hop = f"https://127.0.0.1:{net.servers.https}/mutual"
+    _, _, verdict, lines = net.run(hop, pem, pair("client.pem", "client.key"), {})
+    net.check("the certificate is not shown where a redirect leads", "400" in verdict and "client=- " in lines[-1], (verdict, lines))
     _, warnings, verdict, _ = net.run(f"http://127.0.0.1:{net.servers.http}/issue", pem, {"crt": "Y3J0", "key": "a2V5"}, {})
     net.check("over http alone: a warning", "not checked" in warnings and verdict == "ok", (warnings, verdict))
 

@@ -105,7 +105,8 @@ class Servers:
         answers = """
             location = /token { default_type application/json; return 200 '{"access_token":"tok-1","expires_in":300}'; }
             location = /away { return 307 http://127.0.0.1:%d/issue; }
-            location / { default_type application/json; return 201 '{"id":"7"}'; }""" % self.http
+            location = /mutual { return 307 https://127.0.0.1:%d/issue; }
+            location / { default_type application/json; return 201 '{"id":"7"}'; }""" % (self.http, self.mtls13)
         mutual = f"ssl_client_certificate {self.certificates}/ca.pem; ssl_verify_client on;"
         user = "user www-data;" if os.geteuid() == 0 else ""
         paths = "".join(
