@@ -3,10 +3,10 @@
 CARGO ?= cargo
 FEATURES := --features cli
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check live needs-rust needs-lint needs-python
+.PHONY: help demo test torture check live live-net needs-rust needs-lint needs-python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
@@ -22,9 +22,12 @@ check: needs-rust needs-lint ## formatting, lints and documentation, warnings as
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 
-live: needs-rust needs-python ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle
-	$(CARGO) build $(FEATURES)
+live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle, and live-net
 	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+
+live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
+	$(CARGO) build $(FEATURES)
+	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

@@ -41,6 +41,7 @@ mod clock;
 mod connector;
 mod drain;
 mod error;
+pub mod manual;
 mod model;
 mod options;
 mod outbox;

@@ -101,6 +101,16 @@ fn proxy(config: &Config, settings: &Settings, login: Option<ProxyLogin>) -> Opt
     Some(Arc::new(proxy))
 }
 
+impl NetworkPolicy {
+    /// Whether a request for this URL would not look at the server's certificate.
+    pub(crate) fn is_unverified(&self, url: &url::Url) -> bool {
+        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+            return false;
+        };
+        url.scheme() == "https" && self.tls.verification(&host.to_owned(), port) == Verification::None
+    }
+}
+
 impl TlsPolicy {
     /// What is said of one host alone.
     pub(crate) fn host(&self, host: &Host<String>, port: u16) -> Option<&HostTls> {

@@ -17,6 +17,8 @@ pub(super) struct Gate {
     pub(super) connector: Result<Arc<Connector>, String>,
     /// Kept from request to request unless a secret is a reference, which is read anew each time.
     pub(super) prepared: Option<Arc<Prepared>>,
+    /// Whether it was logged that certificates are not verified.
+    pub(super) warned: bool,
     pub(super) health: Health,
     pub(super) in_flight: usize,
     /// The push that tries whether an offline or blocked connector works again.
@@ -43,6 +45,7 @@ impl Gate {
             stored,
             connector,
             prepared: None,
+            warned: false,
             in_flight: 0,
             probe: None,
             last_sent: None,

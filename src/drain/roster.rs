@@ -111,7 +111,7 @@ impl Roster {
         id: ConnectorId,
         connector: &Connector,
     ) -> Result<Arc<Prepared>, String> {
-        let gate = self.gates.get_mut(&id);
+        let mut gate = self.gates.get_mut(&id);
         if let Some(prepared) = gate.as_ref().and_then(|gate| gate.prepared.as_ref()) {
             return Ok(Arc::clone(prepared));
         }
@@ -119,6 +119,14 @@ impl Roster {
             .prepare(&self.settings, &self.sources)
             .map(Arc::new)
             .map_err(|error| error.to_string())?;
+        if let Some(gate) = gate.as_mut().filter(|gate| !gate.warned) {
+            gate.warned = true;
+            let mut urls = connector.config.request_urls();
+            if urls.any(|url| prepared.network.is_unverified(url.sample())) {
+                let name = &gate.stored.name;
+                log::warn!("{name}: certificates are not verified, as verificationMode none has it");
+            }
+        }
         if let Some(gate) = gate.filter(|_| !connector.has_secret_references()) {
             gate.prepared = Some(Arc::clone(&prepared));
         }

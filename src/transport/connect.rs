@@ -28,9 +28,11 @@ pub(super) struct Dialer {
     live: Arc<Live>,
     addresses: Addresses,
     policy: Arc<NetworkPolicy>,
-    /// By role, host and port: sessions are resumed only where everything is the same.
-    configs: Mutex<HashMap<(Role, Host<String>, u16), Arc<ClientConfig>>>,
+    configs: Mutex<Configs>,
 }
+
+/// By role, host and port: sessions are resumed only where everything is the same.
+type Configs = HashMap<(Role, Host<String>, u16), Arc<ClientConfig>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Role {

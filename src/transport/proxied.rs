@@ -68,7 +68,7 @@ pub(super) fn lines(proxy: &ProxyPolicy) -> Zeroizing<Vec<u8>> {
 /// The failure that an answer tells of, when it is the proxy's own and no request of ours reached the target.
 pub(super) fn own_failure(named: &str, answer: &Answer) -> Option<Failure> {
     if answer.status == 407 {
-        return Some(login_refused(named));
+        return Some(login_refused(named, 407));
     }
     if answer.status < 400 {
         return None;
@@ -86,8 +86,9 @@ pub(super) fn own_failure(named: &str, answer: &Answer) -> Option<Failure> {
 
 /// The proxy answered CONNECT with this status.
 pub(super) fn refused_tunnel(named: &str, answer: &Answer) -> Failure {
-    if answer.status == 407 {
-        return login_refused(named);
+    // tinyproxy answers a wrong login with 401; nobody else can answer CONNECT.
+    if matches!(answer.status, 401 | 407) {
+        return login_refused(named, answer.status);
     }
     let told = answer
         .header("x-squid-error")
@@ -96,14 +97,14 @@ pub(super) fn refused_tunnel(named: &str, answer: &Answer) -> Failure {
     refused(named, answer.status, told.as_deref())
 }
 
-pub(super) fn login_refused(named: &str) -> Failure {
+fn login_refused(named: &str, status: u16) -> Failure {
     Failure {
         kind: FailureKind::Credentials,
         code: "proxy",
         message: format!(
-            "the proxy {named} refused the login (407): check the user and password of the proxy"
+            "the proxy {named} refused the login ({status}): check the user and password of the proxy"
         ),
-        status: Some(407),
+        status: Some(status),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of whole connector documents.
 
 mod secrets;
+mod tls;
 
 use serde_json::{Value, json};
 
@@ -309,27 +310,27 @@ fn refuses_what_a_field_cannot_hold() {
             "1.2",
         ),
         (
-            json!({"authType": fields::OAUTH2}),
+            json!({"hasAuth": true, "authType": fields::OAUTH2}),
             "config.accessTokenUrl",
             "missing",
         ),
         (
-            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://u:p@h/", "clientId": "c"}),
+            json!({"hasAuth": true, "authType": fields::OAUTH2, "accessTokenUrl": "http://u:p@h/", "clientId": "c"}),
             "config.accessTokenUrl",
             "user name",
         ),
         (
-            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://h/{{{case.id}}}", "clientId": "c"}),
+            json!({"hasAuth": true, "authType": fields::OAUTH2, "accessTokenUrl": "http://h/{{{case.id}}}", "clientId": "c"}),
             "config.accessTokenUrl",
             "template",
         ),
         (
-            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://h/", "clientId": "c", "additionalFields": "[]"}),
+            json!({"hasAuth": true, "authType": fields::OAUTH2, "accessTokenUrl": "http://h/", "clientId": "c", "additionalFields": "[]"}),
             "config.additionalFields",
             "object",
         ),
         (
-            json!({"authType": fields::OAUTH2, "accessTokenUrl": "http://h/", "clientId": "c",
+            json!({"hasAuth": true, "authType": fields::OAUTH2, "accessTokenUrl": "http://h/", "clientId": "c",
                    "additionalFields": "{\"client_secret\": \"x\"}"}),
             "config.additionalFields.client_secret",
             "of its own",

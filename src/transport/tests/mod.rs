@@ -1,10 +1,13 @@
 //! The whole transport against a scripted server.
 
 mod answers;
+mod certificates;
 mod failures;
+mod proxies;
 mod redirects;
 mod requests;
 mod server;
+mod tokens;
 
 use std::net::IpAddr;
 use std::sync::Arc;

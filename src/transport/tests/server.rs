@@ -39,6 +39,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.header(name)
+            .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
         let found: Vec<_> = self.headers.iter().filter(|(n, _)| n == name).collect();
         assert!(found.len() <= 1, "{name} came {} times", found.len());

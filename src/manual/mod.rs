@@ -1,0 +1,4 @@
+//! Chapters for people who run casehook, beside the reference of its types.
+
+#[doc = include_str!("networking.md")]
+pub mod networking {}

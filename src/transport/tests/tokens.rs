@@ -1,0 +1,192 @@
+//! OAuth2: tokens are fetched when needed, once, kept, refreshed once, and masked.
+
+use std::sync::Barrier;
+
+use super::super::FailureKind;
+use super::super::token::TokenGrant;
+use super::*;
+
+fn grant(server: &Server, basic: bool) -> Option<Arc<TokenGrant>> {
+    let url = server.url("/token").parse().unwrap();
+    let mut fields = vec![("grant_type", "client_credentials"), ("scope", "a b")];
+    if !basic {
+        fields.extend([("client_id", "me"), ("client_secret", "s&cret")]);
+    }
+    let login = basic.then_some(("me", "s&cret"));
+    Some(Arc::new(TokenGrant::new(url, &fields, login)))
+}
+
+fn token(name: &str, seconds: u32) -> Vec<Act> {
+    let body = format!(r#"{{"access_token": "{name}", "token_type": "bearer", "expires_in": {seconds}}}"#);
+    vec![answer(
+        "200 OK",
+        "content-type: application/json\r\n",
+        body.as_bytes(),
+    )]
+}
+
+fn with_token(server: &Server, grant: &Option<Arc<TokenGrant>>) -> Request {
+    Request {
+        token: grant.clone(),
+        ..post(&server.url("/"))
+    }
+}
+
+#[test]
+fn fetched_once_kept_and_sent() {
+    let server = Server::start(vec![ok(), ok()]);
+    for (basic, form) in [
+        (
+            false,
+            "grant_type=client_credentials&scope=a+b&client_id=me&client_secret=s%26cret",
+        ),
+        (true, "grant_type=client_credentials&scope=a+b"),
+    ] {
+        let tokens = Server::start(vec![token("tok-1", 3600)]);
+        let grant = grant(&tokens, basic);
+        let transport = HttpTransport::new(1);
+        server.then(ok());
+        server.then(ok());
+        for _ in 0..2 {
+            assert_eq!(transport.send(&with_token(&server, &grant)).unwrap().status, 200);
+            assert_eq!(server.next().text("authorization"), Some("Bearer tok-1"));
+        }
+        let asked = tokens.next();
+        assert_eq!(asked.line, "POST /token HTTP/1.1");
+        assert_eq!(asked.body, form.as_bytes());
+        assert_eq!(
+            asked.text("content-type"),
+            Some("application/x-www-form-urlencoded")
+        );
+        let login = basic.then_some("Basic bWU6cyUyNmNyZXQ=");
+        assert_eq!(asked.text("authorization"), login);
+        assert!(tokens.is_silent());
+    }
+}
+
+#[test]
+fn one_that_soon_expires_is_used_once() {
+    let tokens = Server::start(vec![token("tok-1", 29), token("tok-2", 3600)]);
+    let server = Server::start(vec![ok(), ok(), ok()]);
+    let (grant, transport) = (grant(&tokens, false), HttpTransport::new(1));
+    for expected in ["Bearer tok-1", "Bearer tok-2", "Bearer tok-2"] {
+        transport.send(&with_token(&server, &grant)).unwrap();
+        assert_eq!(server.next().text("authorization"), Some(expected));
+    }
+}
+
+#[test]
+fn a_401_fetches_anew_once() {
+    let refused = || vec![answer("401 Unauthorized", "", b"tok-1 and tok-2 are bad")];
+    let tokens = Server::start(vec![
+        token("tok-1", 3600),
+        token("tok-2", 3600),
+        token("tok-3", 3600),
+    ]);
+    let server = Server::start(vec![refused(), ok(), refused(), refused()]);
+    let (grant, transport) = (grant(&tokens, false), HttpTransport::new(1));
+    assert_eq!(transport.send(&with_token(&server, &grant)).unwrap().status, 200);
+    assert_eq!(server.next().text("authorization"), Some("Bearer tok-1"));
+    assert_eq!(server.next().text("authorization"), Some("Bearer tok-2"));
+    let answer = transport.send(&with_token(&server, &grant)).unwrap();
+    assert_eq!(answer.status, 401);
+    assert_eq!(server.next().text("authorization"), Some("Bearer tok-2"));
+    assert_eq!(server.next().text("authorization"), Some("Bearer tok-3"));
+    assert!(server.is_silent());
+}
+
+#[test]
+fn an_echoed_token_is_masked() {
+    let tokens = Server::start(vec![token("tok-secret", 3600)]);
+    let echo = answer(
+        "400 Bad Request",
+        "x-echo: tok-secret\r\n",
+        b"a tok-secret b tok-secret",
+    );
+    let server = Server::start(vec![vec![echo]]);
+    let answer = HttpTransport::new(1)
+        .send(&with_token(&server, &grant(&tokens, false)))
+        .unwrap();
+    assert_eq!(answer.body, b"a *** b ***");
+    assert_eq!(answer.header("x-echo"), Some("***"));
+}
+
+#[test]
+fn many_at_once_fetch_one() {
+    const MANY: usize = 8;
+    let tokens = Server::start(vec![token("tok-1", 29)]);
+    let server = Server::start((0..MANY).map(|_| ok()).collect());
+    let (grant, transport) = (grant(&tokens, false), HttpTransport::new(MANY));
+    transport.send(&with_token(&server, &None)).unwrap();
+    server.then(ok());
+    let start = Barrier::new(MANY);
+    // The long-lived token is there for whoever comes late.
+    tokens.then(token("tok-1", 3600));
+    let request = with_token(&server, &grant);
+    std::thread::scope(|scope| {
+        for _ in 0..MANY {
+            scope.spawn(|| {
+                start.wait();
+                transport.send(&request).unwrap();
+            });
+        }
+    });
+    let mut fetches = 0;
+    while !tokens.is_silent() {
+        fetches += 1;
+    }
+    assert!((1..=2).contains(&fetches), "{fetches}");
+}
+
+#[test]
+fn failures_send_nothing_and_have_their_kind() {
+    let json = "content-type: application/json\r\n";
+    let told = br#"{"error": "invalid_client", "error_description": "who?"}"#;
+    for (act, kind, words) in [
+        (
+            answer("401 Unauthorized", json, told),
+            FailureKind::Credentials,
+            "invalid_client: who?",
+        ),
+        (
+            answer("400 Bad Request", "", b""),
+            FailureKind::Credentials,
+            "400",
+        ),
+        (
+            answer("302 Found", "location: /x\r\n", b""),
+            FailureKind::Credentials,
+            "redirects",
+        ),
+        (
+            answer("200 OK", json, b"{}"),
+            FailureKind::Credentials,
+            "access_token",
+        ),
+        (
+            answer("200 OK", json, br#"{"access_token": "a b"}"#),
+            FailureKind::Credentials,
+            "header",
+        ),
+        (
+            answer("503 Service Unavailable", "", b""),
+            FailureKind::NotConnected,
+            "503",
+        ),
+        (Act::Close, FailureKind::NotConnected, "lost"),
+    ] {
+        let tokens = Server::start(vec![vec![act]]);
+        let server = Server::start(vec![]);
+        let failure = HttpTransport::new(1)
+            .send(&with_token(&server, &grant(&tokens, false)))
+            .unwrap_err();
+        assert_eq!(failure.kind, kind, "{}", failure.message);
+        assert!(failure.message.contains(words), "{}", failure.message);
+        assert!(
+            failure.message.contains("no access token from"),
+            "{}",
+            failure.message
+        );
+        assert!(server.is_silent());
+    }
+}
