@@ -75,7 +75,7 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, one saved-objects line,
+    /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, a saved-objects export with one connector,
     /// or a bare config object.
     ///
     /// # Errors
