@@ -111,7 +111,7 @@ fn lower_escapes(percent: &str) -> String {
     out
 }
 
-/// As RFC 4648 has it, with padding; made in one piece of memory, so that no half-written copy is left behind.
+/// As RFC 4648 has it, with padding; made in one piece of memory, so that no half-written copy is left.
 pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
