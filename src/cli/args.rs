@@ -84,7 +84,7 @@ pub(super) enum Verb {
       casehook --db cases.db configure tracker connector.json --secrets -
 
 FILE is a connector document: {\"config\": {...}, \"secrets\": {...}}, the answer of
-Kibana's connector API, one line of a Kibana export, or the config object alone.
+Kibana's connector API, a Kibana export, or the config object alone.
 Without secrets the stored ones are kept if no address has changed.")]
     Configure {
         /// The name that pushes give

@@ -81,8 +81,8 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, one saved-objects line,
-    /// or a bare config object.
+    /// Reads `{"name"?, "config", "secrets"?}`, Kibana's connector API JSON, a saved-objects export
+    /// with one connector in it, or a bare config object.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] with the path of the field at fault.

@@ -41,8 +41,8 @@ pub(crate) struct Parts {
     pub(crate) secrets: Option<Map<String, Value>>,
 }
 
-/// Takes `{name?, config, secrets?}`, connector API JSON, a saved-objects export or line of it, or a bare config
-/// object apart.
+/// Takes `{name?, config, secrets?}`, connector API JSON, a saved-objects export or line of it, or a bare
+/// config object apart.
 pub(crate) fn take_apart(text: &str) -> Result<Parts> {
     let mut document = match only_connector_of_export(text)? {
         Some(line) => line,
@@ -68,7 +68,8 @@ pub(crate) fn take_apart(text: &str) -> Result<Parts> {
     })
 }
 
-/// The one connector of ours among several lines, where these are an export of saved objects; its last line counts them.
+/// The one connector of ours among several lines, where these are an export of saved objects; its last line
+/// counts them.
 fn only_connector_of_export(text: &str) -> Result<Option<Map<String, Value>>> {
     let lines = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
     let Ok(lines) = lines.collect::<Result<Vec<_>, _>>() else {

@@ -6,7 +6,11 @@ use crate::template::nearest;
 
 /// The message for a field that is not known: names the nearest known one, or all where none is near.
 pub(crate) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    match nearest(name, known.clone()) {
+    let prefixed = known.clone().find(|known| {
+        name.strip_suffix(known)
+            .is_some_and(|prefix| prefix.ends_with('.'))
+    });
+    match prefixed.or_else(|| nearest(name, known.clone())) {
         Some(near) => format!("there is no such field; did you mean \"{near}\"?"),
         None if known.clone().count() <= 10 => {
             let names: Vec<String> = known.map(|name| format!("\"{name}\"")).collect();
@@ -48,6 +52,7 @@ mod tests {
         assert!(
             unknown("something", known.into_iter()).ends_with("known are \"createIncidentUrl\", \"hasAuth\"")
         );
+        assert!(unknown("xpack.actions.hasAuth", known.into_iter()).contains("did you mean \"hasAuth\"?"));
         assert_eq!(
             unknown("something", known.into_iter().cycle().take(11)),
             "there is no such field"

@@ -67,12 +67,20 @@ fn refusal(status: u16, message: String) -> Failure {
     }
 }
 
-/// A URL as messages show it: without user, password, query and fragment.
+/// The most bytes of a path that a message shows.
+const SHOWN_PATH: usize = 500;
+
+/// A URL as messages show it: without user, password, query and fragment, a long path cut.
 pub(super) fn named(url: &Url) -> String {
+    // A path is ASCII.
+    let path = match url.path().get(..SHOWN_PATH) {
+        Some(start) if start.len() < url.path().len() => format!("{start}\u{2026}"),
+        _ => url.path().to_owned(),
+    };
     match url.host_str() {
         Some(host) => match url.port() {
-            Some(port) => format!("{}://{host}:{port}{}", url.scheme(), url.path()),
-            None => format!("{}://{host}{}", url.scheme(), url.path()),
+            Some(port) => format!("{}://{host}:{port}{path}", url.scheme()),
+            None => format!("{}://{host}{path}", url.scheme()),
         },
         None => format!("a {} URL", url.scheme()),
     }
@@ -138,6 +146,17 @@ mod tests {
                 "{status} {location}"
             );
         }
+    }
+
+    #[test]
+    fn a_long_path_is_cut_in_messages() {
+        let url = |length: usize| Url::parse(&format!("http://h:1/{}", "x".repeat(length))).unwrap();
+        assert_eq!(named(&url(9)), "http://h:1/xxxxxxxxx");
+        let cut = named(&url(100_000));
+        assert!(
+            cut.len() < 600 && cut.starts_with("http://h:1/xx") && cut.ends_with('\u{2026}'),
+            "{cut}"
+        );
     }
 
     #[test]

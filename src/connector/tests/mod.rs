@@ -82,8 +82,8 @@ fn every_known_shape_reads_the_same() {
         json!({"type": "action", "id": "1", "references": [], "updated_at": "", "attributes":
             {"actionTypeId": ".cases-webhook", "name": "x", "isMissingSecrets": true, "config": config(),
              "secrets": "gibberish"}}),
-        json!({"connector_type_id": ".cases-webhook", "name": "x", "config": config().to_string(), "secrets": null,
-            "connector_id": "1", "space_id": "default"}),
+        json!({"connector_type_id": ".cases-webhook", "name": "x", "config": config().to_string(),
+            "secrets": null, "connector_id": "1", "space_id": "default"}),
     ];
     for shape in shapes {
         let connector = Connector::from_json(&shape.to_string()).unwrap();
