@@ -120,17 +120,27 @@ impl Trial<'_> {
     }
 
     fn take(&mut self, success: Success) {
+        let config = &self.prepared.config;
         match success {
             Success::Created {
                 external_id,
                 view_url,
             } => {
+                self.report.external_url = view_url.or_else(|| {
+                    let made = step::get::view_url(config, &subject(self.case, Some(&external_id)));
+                    made.ok().filter(|_| config.get.is_none())
+                });
                 self.report.external_id = Some(external_id);
-                self.report.external_url = view_url;
             }
-            Success::Got { title, url, etag } => {
+            Success::Got {
+                title,
+                url,
+                told,
+                etag,
+            } => {
                 self.report.external_title = title;
-                self.report.external_url = Some(url);
+                let known = self.report.external_url.take();
+                self.report.external_url = known.filter(|_| !told).or(Some(url));
                 self.etag = etag;
             }
             _ => {}

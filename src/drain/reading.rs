@@ -80,6 +80,7 @@ fn success(
         }
         Step::Get => {
             let got = step::get::read(config, answer)?;
+            let told = got.view_url.is_some();
             let url = match got.view_url {
                 Some(url) => url,
                 None => {
@@ -96,6 +97,7 @@ fn success(
             Success::Got {
                 title: got.title.map(|title| step::mask(&title, &prepared.echo_masks)),
                 url,
+                told,
                 etag: got.etag,
             }
         }

@@ -198,3 +198,38 @@ fn every_exchange_is_logged() {
         ]
     );
 }
+
+#[test]
+fn a_link_from_the_create_answer_stays_where_the_get_answer_has_none() {
+    for (answer, url) in [
+        (r#"{"key":"T-7"}"#, "http://t.example/made/7"),
+        (
+            r#"{"key":"T-7","url":"http://t.example/read/7"}"#,
+            "http://t.example/read/7",
+        ),
+    ] {
+        let mut bench = Bench::new(json!({"viewIncidentResponseKey": "url"}));
+        let id = bench.push(case("k"));
+        bench.send();
+        bench.answer(201, r#"{"id":7,"url":"http://t.example/made/7"}"#);
+        bench.send();
+        bench.answer(200, answer);
+        assert_eq!(bench.status(id).external_url.as_deref(), Some(url));
+    }
+}
+
+#[test]
+fn without_a_get_the_link_is_made_from_the_id() {
+    let mut bench = Bench::new(json!({
+        "createOnly": true, "getIncidentUrl": null, "getIncidentResponseExternalTitleKey": null,
+        "updateIncidentUrl": null, "updateIncidentJson": null,
+        "viewIncidentUrl": "http://t.example/i/{{{external.system.id}}}",
+    }));
+    let id = bench.push(case("k"));
+    bench.send();
+    bench.answer(201, r#"{"id":7}"#);
+    let link = Some("http://t.example/i/7");
+    assert_eq!(bench.state(id), PushState::Delivered);
+    assert_eq!(bench.status(id).external_url.as_deref(), link);
+    assert_eq!(bench.link("k").unwrap().external_url.as_deref(), link);
+}

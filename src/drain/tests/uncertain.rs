@@ -396,6 +396,16 @@ fn a_definite_refusal_ends_the_key() {
 }
 
 #[test]
+fn a_definite_refusal_ends_the_key_also_of_the_only_attempt() {
+    let mut bench = Bench::new(json!({"retry": {"maxAttempts": 1}}));
+    let id = bench.push(case("k"));
+    let first = bench.send();
+    bench.answer(400, "");
+    bench.retry(id).unwrap();
+    assert_ne!(first.key, bench.send().key);
+}
+
+#[test]
 fn what_never_left_does_not_make_the_first_send_certain() {
     // The look of the allowed hosts, or of the connector, changed while the outcome is open.
     let mut bench = Bench::new(json!({}));

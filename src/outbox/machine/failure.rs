@@ -64,6 +64,15 @@ pub(crate) fn failed(
             }
             progress.resends = before.resends;
         }
+        // A look-up that is refused says nothing of the create before it.
+        FailureClass::Permanent if step != Step::Find => match &mut progress.intent {
+            _ if verdict.unsent => {}
+            // Taken, with an answer that cannot be used: a retry by hand repeats it.
+            Some(intent) if verdict.http_status.is_some_and(|status| status < 300) => {
+                intent.ended_at = Some(setting.now);
+            }
+            intent => *intent = None,
+        },
         _ => {}
     }
 
@@ -95,17 +104,7 @@ pub(crate) fn failed(
             );
             hold(progress, step, &verdict.code, message);
         }
-        FailureClass::Permanent => {
-            match &mut progress.intent {
-                _ if verdict.unsent => {}
-                // Taken, with an answer that cannot be used: a retry by hand repeats it.
-                Some(intent) if verdict.http_status.is_some_and(|status| status < 300) => {
-                    intent.ended_at = Some(setting.now);
-                }
-                intent => *intent = None,
-            }
-            give_up(&mut outcome, comment, None);
-        }
+        FailureClass::Permanent => give_up(&mut outcome, comment, None),
         FailureClass::Gone => match config.on_external_gone {
             OnExternalGone::Fail => give_up(
                 &mut outcome,

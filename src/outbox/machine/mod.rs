@@ -40,6 +40,8 @@ pub(crate) enum Success {
     Got {
         title: Option<String>,
         url: String,
+        /// Whether the answer told the URL itself.
+        told: bool,
         etag: Option<String>,
     },
     Commented,

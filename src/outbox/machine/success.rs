@@ -11,6 +11,8 @@ use super::{
     Success,
 };
 
+use crate::step::{self, Subject};
+
 /// What a successful exchange changes.
 pub(crate) fn succeeded(
     claim: &Claim,
@@ -36,9 +38,13 @@ pub(crate) fn succeeded(
             start_step(progress, Step::Get);
         }
         Success::Updated => start_step(progress, Step::Get),
-        Success::Got { title, url, .. } => {
+        Success::Got { title, url, told, .. } => {
             progress.external_title = title;
-            progress.external_url = Some(url);
+            // What the create answer told is better than what is made up.
+            let known = progress.external_url.take();
+            progress.external_url = known
+                .filter(|_| !told && setting.config.view_url_key.is_some())
+                .or(Some(url));
             start_step(progress, Step::Comment);
         }
         Success::Commented => {
@@ -114,11 +120,28 @@ fn settle(claim: &Claim, outcome: &mut Outcome, setting: Setting<'_>) {
         let url = progress.external_url.take();
         progress.external_url = url.or_else(|| link.external_url.clone());
     }
+    if progress.external_url.is_none() && setting.config.get.is_none() {
+        progress.external_url = made_link(&claim.push, progress, setting);
+    }
     let has_case_id = claim.push.case.id.as_deref().is_some_and(|id| !id.is_empty());
     let link_is_newer = claim.overtaken && claim.link.is_some();
     if has_case_id && progress.external_id.is_some() && !link_is_newer {
         outcome.link = LinkChange::Set;
     }
+}
+
+/// The link as `viewIncidentUrl` makes it, for connectors that read nothing back.
+fn made_link(push: &Push, progress: &Progress, setting: Setting<'_>) -> Option<String> {
+    let subject = Subject {
+        case: &push.case,
+        external_id: progress.external_id.as_deref(),
+        external_title: progress.external_title.as_deref(),
+        comment: None,
+        idempotency_key: None,
+        if_match: None,
+        stored_body: None,
+    };
+    step::get::view_url(setting.config, &subject).ok()
 }
 
 fn set_comment(push: &mut Push, place: u32, state: CommentState) {
