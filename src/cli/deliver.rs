@@ -68,6 +68,7 @@ pub(super) fn drain(
 ) -> Result<i32, Failure> {
     let begin = Instant::now();
     let before = Sums::of(&agent.stats()?);
+    let _drainer = session.drainer()?;
     let mut progress = Progress::new(session.out.is_json());
     let mut stuck = 0;
     let end = loop {

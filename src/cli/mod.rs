@@ -146,7 +146,7 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         Verb::Wait { id, timeout } => {
             session.draining(|s, agent| deliver::wait(s, agent, (*id).into(), *timeout))
         }
-        Verb::Drain { timeout } => session.draining(|s, agent| deliver::drain(s, agent, *timeout)),
+        Verb::Drain { timeout } => session.reading(|s, agent| deliver::drain(s, agent, *timeout)),
         Verb::Run => session.draining(deliver::run),
         Verb::Retry { id: Some(id), .. } => session.reading(|s, agent| pushes::retry(s, agent, (*id).into())),
         Verb::Retry { connector, .. } => {
@@ -197,6 +197,11 @@ impl Session<'_> {
         command: impl FnOnce(&mut Self, &Agent) -> Result<i32, Failure>,
     ) -> Result<i32, Failure> {
         self.with_agent(false, true, command)
+    }
+
+    /// A second agent of the same database that delivers, for a command that has to look before anything goes out.
+    fn drainer(&self) -> Result<Agent, Failure> {
+        Ok(Agent::open(self.database()?, self.options()?.drain(true))?)
     }
 
     fn with_agent(
