@@ -229,7 +229,9 @@ typedef struct casehook_case {
     size_t comment_count;
 } casehook_case;
 
-/** Takes a log message: the pointer given with the callback, the level, and the text, which is valid during the call only. */
+/**
+ * Takes a log message: the pointer given with the callback, the level, and the text, which is valid during the call only.
+ */
 typedef void (*casehook_log_callback)(void *user_data, casehook_log_level level, const char *message);
 
 #ifdef __cplusplus
@@ -650,7 +652,7 @@ const char *casehook_status_state_name(const struct casehook_status *status);
 bool casehook_status_is_final(const struct casehook_status *status);
 
 /**
- * How many exchanges there were so far, of all steps.
+ * How many exchanges failed so far in a way that counts, of all steps; waiting for a target that is away does not.
  *
  * Ownership: takes none. Threads: any. Errors: 0 for NULL.
  */

@@ -254,7 +254,7 @@ pub unsafe extern "C" fn casehook_status_is_final(status: *const casehook_status
     unsafe { get(status, false, |status| status.whole.state.is_final()) }
 }
 
-/// How many exchanges there were so far, of all steps.
+/// How many exchanges failed so far in a way that counts, of all steps; waiting for a target that is away does not.
 ///
 /// Ownership: takes none. Threads: any. Errors: 0 for NULL.
 ///

@@ -79,7 +79,8 @@ fn tidy(header: &str) -> String {
                 lines.pop();
             }
             let begins = lines.len().checked_sub(2).and_then(|at| lines.get(at));
-            if begins.is_some_and(|line| line.trim() == "/**") {
+            let short = lines.last().is_some_and(|line| line.len() < 115);
+            if short && begins.is_some_and(|line| line.trim() == "/**") {
                 let text = lines.pop().unwrap_or_default();
                 let begin = lines.pop().unwrap_or_default();
                 lines.push(format!("{begin} {} */", text.trim().trim_start_matches("* ")));

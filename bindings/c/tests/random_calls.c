@@ -1,6 +1,7 @@
 /*
  * random_calls DIRECTORY CONNECTOR.json SEED CALLS: calls with random arguments in a random order. Whatever they are, a
- * result and its error agree, and what fails gives out nothing.
+ * result and its error agree, and what fails gives out nothing. What a call gave out goes to these checks by its address:
+ * C may read the arguments of a check before it makes the call that is one of them.
  */
 #include "check.h"
 
@@ -94,28 +95,29 @@ static void agree(casehook_result result)
     err = NULL;
 }
 
-static void gives(casehook_result result, char *json)
+static void gives(casehook_result result, char **json)
 {
-    CHECK((result == CASEHOOK_OK) == (json != NULL));
-    casehook_string_free(json);
+    CHECK((result == CASEHOOK_OK) == (*json != NULL));
+    casehook_string_free(*json);
     agree(result);
 }
 
-static void shows(casehook_result result, casehook_status *status)
+static void shows(casehook_result result, casehook_status **out)
 {
+    casehook_status *status = *out;
     char *json = NULL;
     CHECK((result == CASEHOOK_OK) == (status != NULL));
     agree(result);
     if (status != NULL) {
         CHECK(casehook_status_state(status) != CASEHOOK_STATE_UNKNOWN && casehook_status_id(status) > 0);
-        gives(casehook_status_json(status, &json, &err), json);
+        gives(casehook_status_json(status, &json, &err), &json);
     }
     casehook_status_free(status);
 }
 
-static void counts(casehook_result result, int64_t id)
+static void counts(casehook_result result, int64_t *id)
 {
-    CHECK((result == CASEHOOK_OK) == (id > 0));
+    CHECK((result == CASEHOOK_OK) == (*id > 0));
     agree(result);
 }
 
@@ -160,28 +162,28 @@ static void call(casehook_agent *agent)
 
     switch (roll(28)) {
     case 0: agree(casehook_configure(agent, name(), roll(2) ? config : text(), roll(2) ? NULL : text(), to)); break;
-    case 1: gives(casehook_connector_json(agent, name(), &json, to), json); break;
-    case 2: gives(casehook_connectors_json(agent, &json, to), json); break;
+    case 1: gives(casehook_connector_json(agent, name(), &json, to), &json); break;
+    case 2: gives(casehook_connectors_json(agent, &json, to), &json); break;
     case 3: agree(casehook_remove(agent, name(), to)); break;
     case 4: agree(roll(4) ? casehook_pause(agent, "other", to) : casehook_remove_cancelling(agent, name(), to)); break;
     case 5: agree(casehook_pause(agent, name(), to)); break;
     case 6: case 7: agree(casehook_resume(agent, name(), to)); break;
-    case 8: gives(casehook_preview_json(agent, name(), text(), &json, to), json); break;
-    case 9: gives(casehook_test_json(agent, name(), text(), &json, to), json); break;
-    case 10: case 11: case 12: counts(casehook_push(agent, name(), roll(20) ? &c : NULL, &id, to), id); break;
-    case 13: counts(casehook_push_json(agent, name(), text(), &id, to), id); break;
-    case 14: gives(casehook_push_many_json(agent, name(), text(), &json, to), json); break;
-    case 15: shows(casehook_wait(agent, number(), (int64_t)roll(5), &status, to), status); break;
+    case 8: gives(casehook_preview_json(agent, name(), text(), &json, to), &json); break;
+    case 9: gives(casehook_test_json(agent, name(), text(), &json, to), &json); break;
+    case 10: case 11: case 12: counts(casehook_push(agent, name(), roll(20) ? &c : NULL, &id, to), &id); break;
+    case 13: counts(casehook_push_json(agent, name(), text(), &id, to), &id); break;
+    case 14: gives(casehook_push_many_json(agent, name(), text(), &json, to), &json); break;
+    case 15: shows(casehook_wait(agent, number(), (int64_t)roll(5), &status, to), &status); break;
     case 16: agree(casehook_flush(agent, (int64_t)roll(5), &done, to)); break;
-    case 17: shows(casehook_get_status(agent, number(), &status, to), status); break;
+    case 17: shows(casehook_get_status(agent, number(), &status, to), &status); break;
     case 18: agree(casehook_retry(agent, number(), to)); break;
     case 19: agree(casehook_cancel(agent, number(), to)); break;
     case 20: agree(casehook_adopt(agent, number(), text(), to)); break;
     case 21: agree(casehook_discard(agent, number(), to)); break;
-    case 22: gives(casehook_list_json(agent, text(), &json, to), json); break;
-    case 23: gives(casehook_attempts_json(agent, number(), &json, to), json); break;
-    case 24: gives(casehook_stats_json(agent, &json, to), json); break;
-    case 25: gives(casehook_link_json(agent, name(), text(), &json, to), json); break;
+    case 22: gives(casehook_list_json(agent, text(), &json, to), &json); break;
+    case 23: gives(casehook_attempts_json(agent, number(), &json, to), &json); break;
+    case 24: gives(casehook_stats_json(agent, &json, to), &json); break;
+    case 25: gives(casehook_link_json(agent, name(), text(), &json, to), &json); break;
     case 26: agree(casehook_backup(agent, PICK(((const char *const[]){NULL, "", "/", "\xff", "/no/such/place"})), to)); break;
     default:
         if (roll(20) == 0)
