@@ -6,7 +6,7 @@ FEATURES := --features cli
 PROFILE ?= dist
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test check live header install needs-rust needs-lint needs-python
+.PHONY: help demo test torture check live header install needs-rust needs-lint needs-python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ demo: needs-rust ## watch cases wait for a case system that is down, and arrive 
 
 test: needs-rust ## every test that needs nothing but this machine, documentation examples included
 	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
+
+torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
+	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
 
 check: needs-rust needs-lint ## formatting, lints and documentation, warnings as errors
 	$(CARGO) fmt --all --check

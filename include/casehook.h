@@ -37,7 +37,8 @@
  * No code of the program runs on casehook's threads, except the log callback. Signals are left alone.
  *
  * Fork. A child must not use the agents of its parent: every call with one fails with FORKED, and only
- * casehook_agent_free() may follow. The child may open the database anew.
+ * casehook_agent_free() may follow. What was open at the fork cannot be opened in the child; other databases can. A program
+ * that forks opens the database after the fork.
  *
  * Faults. Should casehook run into a fault of its own, the call returns INTERNAL, and so does every later call with that
  * agent but casehook_agent_free(); no panic crosses into the program. What was accepted is on disk.
@@ -392,7 +393,7 @@ casehook_result casehook_options_set_secret_dir(struct casehook_options *options
  *
  * Ownership: the agent in *out_agent is the caller's, for casehook_agent_free(); path and options are only read.
  * Threads: any. Errors: SCHEMA_TOO_NEW and CORRUPT leave the file as it is; SECOND_COPY when another copy of casehook in
- * this process has it open; STORE when the folder cannot be used; BUSY.
+ * this process has it open; FORKED when this process was forked with it open; STORE when the folder cannot be used; BUSY.
  */
 casehook_result casehook_open(const char *path,
                               const struct casehook_options *options,
@@ -841,7 +842,8 @@ casehook_result casehook_link_json(const struct casehook_agent *agent,
 /**
  * Writes a consistent copy of the database to a new file, while everything goes on. The key file is no part of it.
  *
- * Ownership: the text is only read. Threads: any. Errors: STORE when the file is there already or cannot be written.
+ * Ownership: the text is only read. Threads: any. Errors: ARGUMENT when the file is there already, STORE when
+ * it cannot be written.
  */
 casehook_result casehook_backup(const struct casehook_agent *agent,
                                 const char *path,

@@ -1,5 +1,6 @@
 //! The threads that drain: they take requests from the engine, send them, and hand their ends back. No policy here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Engine, Next};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::process::{Bell, DrainLock};
+use crate::process::{Bell, DrainLock, ProcessGuard};
 use crate::store::{Retention, Store};
 use crate::transport::Transport;
 
@@ -19,6 +20,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// What is kept back from the time allowed for closing, to shut sockets and store what they ended in.
 const SHUTDOWN_SHARE: Duration = Duration::from_millis(300);
+/// Stands for every time-out that the clock cannot hold.
+const LONGEST_STOP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What the threads need from outside.
 pub(crate) struct Tools {
@@ -28,6 +31,8 @@ pub(crate) struct Tools {
     pub(crate) bell: Arc<Bell>,
     pub(crate) lock: DrainLock,
     pub(crate) retention: Retention,
+    // Last. As long as a thread has the database open, nobody else in this process opens it.
+    pub(crate) _guard: Option<Arc<ProcessGuard>>,
 }
 
 /// The running threads.
@@ -39,8 +44,12 @@ pub(crate) struct Workers {
 struct Shared {
     tools: Tools,
     state: Mutex<State>,
-    /// Rung when there may be something to do.
-    work: Condvar,
+    /// Rung when there may be something to do. Apart from `state`, so that ringing never waits for a commit.
+    work: Bell,
+    /// Of its own, as the next: whoever closes must not wait for a thread that waits for the store.
+    stopping: AtomicBool,
+    /// How many threads have not ended.
+    alive: Mutex<usize>,
     /// Rung when a thread ends.
     ended: Condvar,
 }
@@ -48,7 +57,7 @@ struct Shared {
 struct State {
     engine: Engine,
     draining: bool,
-    stopping: bool,
+    /// How many threads take work; the last one to stop leaves things tidy.
     running: usize,
     /// When the thread that watches the clock wakes; others sleep until they are called.
     alarm: Option<Instant>,
@@ -65,14 +74,15 @@ impl Workers {
             state: Mutex::new(State {
                 engine,
                 draining: false,
-                stopping: false,
                 running: 0,
                 alarm: None,
                 looked_at: None,
                 data_version: 0,
                 pruned_at: None,
             }),
-            work: Condvar::new(),
+            work: Bell::default(),
+            stopping: AtomicBool::new(false),
+            alive: Mutex::new(0),
             ended: Condvar::new(),
         });
         let workers = Workers {
@@ -82,6 +92,7 @@ impl Workers {
         for number in 0..count {
             let shared = Arc::clone(&workers.shared);
             shared.lock().running += 1;
+            *lock(&shared.alive) += 1;
             let spawned = std::thread::Builder::new()
                 .name(format!("casehook-{number}"))
                 .spawn(move || shared.run());
@@ -89,6 +100,7 @@ impl Workers {
                 Ok(thread) => lock(&workers.threads).push(thread),
                 Err(error) => {
                     workers.shared.lock().running -= 1;
+                    *lock(&workers.shared.alive) -= 1;
                     workers.stop(Duration::ZERO);
                     return Err(Error::internal(format!("no thread could be started: {error}")));
                 }
@@ -99,13 +111,13 @@ impl Workers {
 
     /// Something was pushed, or a push decided on.
     pub(crate) fn wake(&self) {
-        self.shared.work.notify_one();
+        self.shared.work.ring_for_one();
     }
 
     /// A connector was configured, removed, paused or resumed.
     pub(crate) fn connectors_changed(&self) {
         self.shared.lock().engine.connectors_changed();
-        self.shared.work.notify_one();
+        self.shared.work.ring_for_one();
     }
 
     /// Whether this process drains.
@@ -116,21 +128,18 @@ impl Workers {
     /// Stops claiming, waits for requests under way, then shuts their sockets; all within `timeout`. True when every
     /// thread ended.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
+        let timeout = timeout.min(LONGEST_STOP);
         let deadline = Instant::now() + timeout;
-        let mut state = self.shared.lock();
-        state.stopping = true;
-        self.shared.work.notify_all();
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.work.ring();
         let patience = deadline - SHUTDOWN_SHARE.min(timeout / 2);
-        state = self.shared.await_end(state, patience);
-        if state.running > 0 {
-            drop(state);
+        let mut all_ended = self.shared.await_end(patience);
+        if !all_ended {
             self.shared.tools.transport.shutdown();
-            state = self
+            all_ended = self
                 .shared
-                .await_end(self.shared.lock(), deadline.max(Instant::now() + SHUTDOWN_SHARE));
+                .await_end(deadline.max(Instant::now() + SHUTDOWN_SHARE));
         }
-        let all_ended = state.running == 0;
-        drop(state);
         if all_ended {
             for thread in lock(&self.threads).drain(..) {
                 // A thread that panicked has said so; there is nothing to add at closing.
@@ -144,7 +153,7 @@ impl Workers {
 impl Shared {
     fn run(&self) {
         let mut state = self.lock();
-        while !state.stopping {
+        while !self.stopping.load(Ordering::Acquire) {
             state = self.step(state);
         }
         state.running -= 1;
@@ -160,19 +169,22 @@ impl Shared {
             }
         }
         drop(state);
+        *lock(&self.alive) -= 1;
         self.ended.notify_all();
         self.tools.bell.ring();
     }
 
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        // Before anything is looked at: what is rung for after this ends the sleep at once.
+        let seen = self.work.count();
         if !state.draining && !self.take_over(&mut state) {
-            return self.sleep(state, Some(POLL));
+            return self.sleep(state, seen, POLL);
         }
         self.look_around(&mut state);
         match state.engine.turn(self.tools.clock.now()) {
             Ok(Next::Send(dispatch)) => {
                 // Whoever is idle looks whether there is more.
-                self.work.notify_one();
+                self.work.ring_for_one();
                 drop(state);
                 let result = self.tools.transport.send(&dispatch.request);
                 let mut state = self.lock();
@@ -181,16 +193,19 @@ impl Shared {
                     .complete(dispatch.push, result, self.tools.clock.now());
                 self.tools.bell.ring();
                 match ended {
-                    Ok(()) => state,
-                    Err(error) => self.store_failed(state, &error),
+                    Ok(()) => {
+                        self.prune(&mut state);
+                        state
+                    }
+                    Err(error) => self.store_failed(state, seen, &error),
                 }
             }
             Ok(Next::Wait(wait)) => {
                 self.tools.bell.ring();
                 self.prune(&mut state);
-                self.sleep(state, Some(wait.map_or(POLL, |wait| wait.min(POLL))))
+                self.sleep(state, seen, wait.map_or(POLL, |wait| wait.min(POLL)))
             }
-            Err(error) => self.store_failed(state, &error),
+            Err(error) => self.store_failed(state, seen, &error),
         }
     }
 
@@ -212,7 +227,7 @@ impl Shared {
         }
         let _ = self.tools.store.note_drainer(Some(std::process::id()), now.wall);
         state.draining = true;
-        self.work.notify_all();
+        self.work.ring();
         true
     }
 
@@ -255,54 +270,48 @@ impl Shared {
         }
     }
 
-    fn store_failed<'a>(&'a self, state: MutexGuard<'a, State>, error: &Error) -> MutexGuard<'a, State> {
+    fn store_failed<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        seen: u64,
+        error: &Error,
+    ) -> MutexGuard<'a, State> {
         log::error!("the outbox cannot be written, trying again: {error}");
-        self.sleep(state, Some(STORE_PAUSE))
+        self.sleep(state, seen, STORE_PAUSE)
     }
 
     /// Sleeps until called, or until the time is up if no other thread wakes earlier.
     fn sleep<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        wait: Option<Duration>,
+        seen: u64,
+        wait: Duration,
     ) -> MutexGuard<'a, State> {
-        if state.stopping {
+        if self.stopping.load(Ordering::Acquire) {
             return state;
         }
-        let until = wait.map(|wait| Instant::now() + wait);
-        let mine = match (until, state.alarm) {
-            (Some(until), Some(alarm)) => until < alarm,
-            (until, None) => until.is_some(),
-            (None, Some(_)) => false,
-        };
-        let Some(until) = until.filter(|_| mine) else {
-            return self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
-        state.alarm = Some(until);
-        let wait = until.saturating_duration_since(Instant::now());
-        let (mut state, _) = self
-            .work
-            .wait_timeout(state, wait)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.alarm == Some(until) {
+        let until = Instant::now() + wait;
+        let mine = state.alarm.is_none_or(|alarm| until < alarm);
+        if mine {
+            state.alarm = Some(until);
+        }
+        drop(state);
+        self.work.wait_beyond(seen, mine.then_some(wait));
+        let mut state = self.lock();
+        if mine && state.alarm == Some(until) {
             state.alarm = None;
         }
         state
     }
 
-    fn await_end<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Instant) -> MutexGuard<'a, State> {
-        while state.running > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .ended
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state
+    /// Whether every thread has ended by then.
+    fn await_end(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (alive, _) = self
+            .ended
+            .wait_timeout_while(lock(&self.alive), left, |alive| *alive > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        *alive == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

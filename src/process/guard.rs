@@ -8,8 +8,12 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// Whoever holds the lock for longer than this is another copy, and no sweep.
+const SWEEP_LASTS: Duration = Duration::from_millis(250);
 
 /// Held as long as this copy of casehook has the database open.
 #[derive(Debug)]
@@ -25,10 +29,16 @@ impl ProcessGuard {
         let pid = std::process::id();
         sweep(database, pid);
         let path = beside(database, &format!(".lock-{pid}"));
+        let started = Instant::now();
         loop {
             let file = open_private(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
+                // The sweep of another process looks at a file by locking it, for a moment.
+                Err(TryLockError::WouldBlock) if started.elapsed() < SWEEP_LASTS => {
+                    std::thread::sleep(Duration::from_millis(2));
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let message = format!(
                         "another copy of casehook in this process has {} open (for example the C library and the \
@@ -141,6 +151,28 @@ mod tests {
         drop(first);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         ProcessGuard::take(&database).unwrap();
+    }
+
+    #[test]
+    fn a_sweep_of_another_process_is_not_taken_for_a_second_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        sweep(&database, 0);
+                    }
+                });
+            }
+            let taken: Vec<Result<ProcessGuard>> = (0..3000)
+                .map(|_| ProcessGuard::take(&database))
+                .filter(Result::is_err)
+                .collect();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(taken.is_empty(), "{} of 3000: {:?}", taken.len(), taken[0]);
+        });
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) unsafe fn handle<'a>(agent: *const casehook_agent) -> Result<&'a Agen
 ///
 /// Ownership: the agent in *out_agent is the caller's, for casehook_agent_free(); path and options are only read.
 /// Threads: any. Errors: SCHEMA_TOO_NEW and CORRUPT leave the file as it is; SECOND_COPY when another copy of casehook in
-/// this process has it open; STORE when the folder cannot be used; BUSY.
+/// this process has it open; FORKED when this process was forked with it open; STORE when the folder cannot be used; BUSY.
 ///
 /// # Safety
 /// `path` is a string, `options` NULL or live and not being changed, `out_agent` and `err` can be written or are NULL.

@@ -114,7 +114,8 @@ pub unsafe extern "C" fn casehook_link_json(
 
 /// Writes a consistent copy of the database to a new file, while everything goes on. The key file is no part of it.
 ///
-/// Ownership: the text is only read. Threads: any. Errors: STORE when the file is there already or cannot be written.
+/// Ownership: the text is only read. Threads: any. Errors: ARGUMENT when the file is there already, STORE when
+/// it cannot be written.
 ///
 /// # Safety
 /// `agent` is NULL or live, `path` NULL or a string, `err` can be written or is NULL.

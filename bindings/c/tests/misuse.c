@@ -264,21 +264,23 @@ static void every_call(const casehook_agent *agent, casehook_result expected)
     CHECK(json == NULL && status == NULL && id == 0 && !done);
 }
 
-/* The child of a fork: the parent's agent is out of reach, one of its own works. */
-static void forked(casehook_agent *agent, const char *db)
+/* The child of a fork: the parent's agent and its database are out of reach, others work. */
+static void forked(casehook_agent *agent, const char *db, const char *directory)
 {
-    casehook_options *options = casehook_options_new();
     casehook_agent *own = NULL;
+    char *other = in(directory, "child.db");
 
     every_call(agent, CASEHOOK_ERROR_FORKED);
     FAILS(casehook_close(agent, 0, &err), CASEHOOK_ERROR_FORKED);
     casehook_agent_free(agent);
-    OK(casehook_options_set_drain(options, false, &err));
-    OK(casehook_open(db, options, &own, &err));
-    OK(casehook_push_json(own, "tracker", CASE, &id, &err));
+    FAILS(casehook_open(db, NULL, &own, &err), CASEHOOK_ERROR_FORKED);
+    CHECK(own == NULL);
+    OK(casehook_open(other, NULL, &own, &err));
+    OK(casehook_connectors_json(own, &json, &err));
     OK(casehook_close(own, 1000, &err));
     casehook_agent_free(own);
-    casehook_options_free(options);
+    casehook_string_free(json);
+    free(other);
 }
 
 int main(int argc, char **argv)
@@ -299,7 +301,7 @@ int main(int argc, char **argv)
     child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        forked(agent, db);
+        forked(agent, db, argv[1]);
         _exit(0);
     }
     CHECK(waitpid(child, &ended, 0) == child);
