@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     OK(casehook_wait(agent, next, -1, &status, &err));
     casehook_status_free(status);
     OK(casehook_backup(agent, copy, &err));
-    REFUSES(casehook_backup(agent, copy, &err), "path");
+    FAILS(casehook_backup(agent, copy, &err), CASEHOOK_ERROR_ARGUMENT);
     OK(casehook_remove_cancelling(agent, "tracker", &err));
     FAILS(casehook_push(agent, "tracker", &c, &id, &err), CASEHOOK_ERROR_NOT_FOUND);
 

@@ -48,7 +48,6 @@ enum Link {
 /// The library as `make install` puts it, built once for the whole test program.
 struct Installed {
     prefix: PathBuf,
-    _place: tempfile::TempDir,
 }
 
 fn here(path: &str) -> PathBuf {
@@ -77,8 +76,8 @@ fn installed() -> &'static Installed {
             build.arg("--release");
         }
         ok(&mut build);
-        let place = tempfile::tempdir().unwrap();
-        let root = place.path().join("root");
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-installed");
+        let _ = fs::remove_dir_all(&root);
         let mut install = Command::new("sh");
         install.arg(here("install.sh")).arg(build_dir());
         install
@@ -88,7 +87,6 @@ fn installed() -> &'static Installed {
         ok(&mut install);
         Installed {
             prefix: root.join("opt/casehook"),
-            _place: place,
         }
     })
 }
@@ -494,4 +492,95 @@ fn misuse_tries_every_function() {
             "tests/misuse.c does not call {name}"
         );
     }
+}
+
+/// Prints what the interface costs; the README says how to run it.
+#[test]
+#[ignore = "measures; says little in a debug build or on a busy machine"]
+fn figures() {
+    use casehook_rs::{Agent, Case, Connector, Filter, Options};
+    use std::time::Instant;
+
+    let scene = Scene::new();
+    let on_disk = tempfile::tempdir().unwrap();
+    let file = |name: &str| on_disk.path().join(name);
+    let connector = Connector::from_json(&scene.system.config().to_string()).unwrap();
+    let pushes = size("CASEHOOK_C_PUSHES", 2000);
+    let program = installed().compile(scene.path(), "tests/push_cost.c", "push_cost", C99, Link::Shared);
+
+    // In turns, so that both meet the same disk.
+    let (mut c, mut rust) = (Vec::new(), Vec::new());
+    for round in 0..7 {
+        let mut command = Command::new(&program);
+        command
+            .arg(file(&format!("c{round}.db")))
+            .arg(scene.connector())
+            .arg(pushes.to_string());
+        c.push(ok(&mut command).trim().parse::<f64>().unwrap());
+        let agent = Agent::open(file(&format!("rust{round}.db")), Options::new().drain(false)).unwrap();
+        agent.configure("tracker", &connector).unwrap();
+        let started = Instant::now();
+        for _ in 0..pushes {
+            let case = Case::new("Disk full")
+                .id("host-7/disk")
+                .description("95 % of /var is in use");
+            agent
+                .push(
+                    "tracker",
+                    &case.severity("high").tag("infra").comment("c1", "first look"),
+                )
+                .unwrap();
+        }
+        rust.push(started.elapsed().as_secs_f64() * 1e6 / pushes as f64);
+    }
+    let (c, rust) = (median(&mut c), median(&mut rust));
+    println!(
+        "push: Rust {rust:.1} us, C {c:.1} us, {:+.1} %",
+        (c / rust - 1.0) * 100.0
+    );
+
+    let shared = fs::metadata(installed().lib().join("libcasehook.so"))
+        .unwrap()
+        .len();
+    println!("libcasehook.so, stripped: {:.2} MB", shared as f64 / 1e6);
+
+    let rows = size("CASEHOOK_C_ROWS", 1_000_000);
+    let agent = Agent::open(file("rows.db"), Options::new().drain(false).max_queued(u64::MAX)).unwrap();
+    agent.configure("tracker", &connector).unwrap();
+    for start in (0..rows).step_by(10_000) {
+        let cases: Vec<Case> = (start..rows.min(start + 10_000))
+            .map(|number| Case::new("Disk full").id(format!("case-{number}")))
+            .collect();
+        agent.push_many("tracker", &cases).unwrap();
+    }
+    assert_eq!(
+        agent.pushes(&Filter::new().limit(1)).unwrap()[0].id.get(),
+        rows as i64
+    );
+    agent.close(std::time::Duration::from_secs(60)).unwrap();
+    for (what, name) in [("new database", "new"), ("many rows", "rows")] {
+        let mut times: Vec<f64> = (0..9)
+            .map(|round| {
+                let name = if name == "new" {
+                    format!("new{round}.db")
+                } else {
+                    format!("{name}.db")
+                };
+                let mut command = Command::new(&program);
+                ok(command.arg(file(&name)).arg("open").arg("0"))
+                    .trim()
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        println!(
+            "casehook_open, {what}: {:.2} ms ({rows} rows where many)",
+            median(&mut times) / 1e3
+        );
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
