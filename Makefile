@@ -2,8 +2,11 @@
 
 CARGO ?= cargo
 FEATURES := --features cli
+# How `make install` builds: dist, or slim for a smaller library.
+PROFILE ?= dist
+export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check live live-net needs-rust needs-lint needs-python
+.PHONY: help demo test torture check live live-net header install needs-rust needs-lint needs-python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +24,7 @@ check: needs-rust needs-lint ## formatting, lints and documentation, warnings as
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
+	$(CARGO) test -q -p casehook-c --test header
 
 live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle, and live-net
 	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
@@ -28,6 +32,13 @@ live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: ins
 live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
 	$(CARGO) build $(FEATURES)
 	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+
+header: needs-rust ## make include/casehook.h from the sources in bindings/c
+	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current
+
+install: needs-rust ## the C library, its header and casehook.pc, to PREFIX (/usr/local), LIBDIR, DESTDIR
+	$(CARGO) build -p casehook-c --profile $(PROFILE)
+	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(PROFILE)"
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

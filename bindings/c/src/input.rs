@@ -1,0 +1,77 @@
+//! Raw pointers turned into checked values. Each failure names the argument as the header does.
+
+use std::ffi::{CStr, c_char};
+use std::time::Duration;
+
+use crate::error::Failure;
+
+/// The text at `text`.
+///
+/// # Safety
+/// `text` is NULL or ends with a NUL, and stays as it is for `'a`.
+pub(crate) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str, Failure> {
+    // SAFETY: as the caller promises.
+    unsafe { optional_text(text, name) }?.ok_or_else(|| null(name))
+}
+
+/// The text at `text`, none for NULL.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn optional_text<'a>(text: *const c_char, name: &str) -> Result<Option<&'a str>, Failure> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and ends with a NUL, as the caller promises.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map(Some).map_err(|error| {
+        let place = error.valid_up_to();
+        let message = format!("this is not UTF-8 from byte {place} on; casehook takes text as UTF-8 only");
+        Failure::argument(name, message)
+    })
+}
+
+/// The array of `count` elements at `first`; NULL is an empty one when `count` is 0.
+///
+/// # Safety
+/// `first` is NULL or has `count` elements that stay as they are for `'a`.
+pub(crate) unsafe fn array<'a, T>(first: *const T, count: usize, name: &str) -> Result<&'a [T], Failure> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if first.is_null() {
+        let message = format!("this is NULL though its count is {count}");
+        return Err(Failure::argument(name, message));
+    }
+    if !first.is_aligned() {
+        return Err(Failure::argument(
+            name,
+            "this does not point at an array of its type",
+        ));
+    }
+    if count > isize::MAX as usize / size_of::<T>() {
+        let message = format!("{count} elements are more than there is memory");
+        return Err(Failure::argument(name, message));
+    }
+    // SAFETY: not NULL, aligned, not too large, and there for `'a`, as the caller promises.
+    Ok(unsafe { std::slice::from_raw_parts(first, count) })
+}
+
+/// The object at `object`.
+///
+/// # Safety
+/// `object` is NULL or live for `'a`.
+pub(crate) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T, Failure> {
+    // SAFETY: as the caller promises.
+    unsafe { object.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// Milliseconds to wait; below 0 is without limit.
+pub(crate) fn timeout(millis: i64) -> Duration {
+    u64::try_from(millis).map_or(Duration::MAX, Duration::from_millis)
+}
+
+/// An argument that must not be NULL and is.
+pub(crate) fn null(name: &str) -> Failure {
+    Failure::argument(name, "this must not be NULL")
+}

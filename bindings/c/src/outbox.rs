@@ -1,0 +1,163 @@
+//! What is in the outbox as a whole: lists, counts, links, copies.
+
+use std::ffi::c_char;
+
+use casehook_rs::{ErrorKind, Filter, PushId, PushState};
+use serde::Deserialize;
+
+use crate::agent::{casehook_agent, handle};
+use crate::error::{Failure, casehook_error};
+use crate::guard::fallible;
+use crate::input;
+use crate::output::OutText;
+use crate::result::casehook_result;
+
+/// Pushes, newest first, as a JSON array of what casehook_status_json() gives. `filter_json` is NULL for all, or an object
+/// whose parts must all hold: {"state"?, "connector"?, "caseId"?, "before"?: only those of a lower number, the last one of
+/// the page before; "limit"?: 100 when not given}.
+///
+/// Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: ARGUMENT when the filter is not
+/// one, STORE.
+///
+/// # Safety
+/// `agent` is NULL or live, `filter_json` NULL or a string, `out_json` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_list_json(
+    agent: *const casehook_agent,
+    filter_json: *const c_char,
+    out_json: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        fallible(agent, err, || {
+            let out = OutText::new(out_json, "out_json")?;
+            let agent = handle(agent)?;
+            let filter = match input::optional_text(filter_json, "filter_json")? {
+                Some(json) => filter(json)?,
+                None => Filter::new(),
+            };
+            out.json(&agent.pushes(&filter)?)
+        })
+    }
+}
+
+/// What happened to a push so far, oldest first, as a JSON array: one entry for each exchange, secrets masked.
+///
+/// Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: STORE; a push that is not there
+/// has had no exchange.
+///
+/// # Safety
+/// `agent` is NULL or live, `out_json` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_attempts_json(
+    agent: *const casehook_agent,
+    id: i64,
+    out_json: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        fallible(agent, err, || {
+            let out = OutText::new(out_json, "out_json")?;
+            out.json(&handle(agent)?.attempts(PushId::from(id))?)
+        })
+    }
+}
+
+/// Counts and health by connector, and who delivers, as JSON.
+///
+/// Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: STORE.
+///
+/// # Safety
+/// `agent` is NULL or live, `out_json` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_stats_json(
+    agent: *const casehook_agent,
+    out_json: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        fallible(agent, err, || {
+            let out = OutText::new(out_json, "out_json")?;
+            out.json(&handle(agent)?.stats()?)
+        })
+    }
+}
+
+/// The incident that a case is linked to at the connector's present target, as JSON; "null" when there is none.
+///
+/// Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: NOT_FOUND when there is no such
+/// connector, STORE.
+///
+/// # Safety
+/// `agent` is NULL or live, the texts are strings or NULL, `out_json` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_link_json(
+    agent: *const casehook_agent,
+    connector: *const c_char,
+    case_id: *const c_char,
+    out_json: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        fallible(agent, err, || {
+            let out = OutText::new(out_json, "out_json")?;
+            let agent = handle(agent)?;
+            let connector = input::text(connector, "connector")?;
+            out.json(&agent.link(connector, input::text(case_id, "case_id")?)?)
+        })
+    }
+}
+
+/// Writes a consistent copy of the database to a new file, while everything goes on. The key file is no part of it.
+///
+/// Ownership: the text is only read. Threads: any. Errors: ARGUMENT when the file is there already, STORE when
+/// it cannot be written.
+///
+/// # Safety
+/// `agent` is NULL or live, `path` NULL or a string, `err` can be written or is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_backup(
+    agent: *const casehook_agent,
+    path: *const c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        fallible(agent, err, || {
+            Ok(handle(agent)?.backup(input::text(path, "path")?)?)
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Parts {
+    state: Option<String>,
+    connector: Option<String>,
+    case_id: Option<String>,
+    before: Option<i64>,
+    limit: Option<usize>,
+}
+
+fn filter(json: &str) -> Result<Filter, Failure> {
+    let parts: Parts = serde_json::from_str(json)
+        .map_err(|error| Failure::new(ErrorKind::Argument, error.to_string()).at("filter_json"))?;
+    let mut filter = Filter::new();
+    if let Some(name) = parts.state {
+        let state = PushState::from_name(&name).ok_or_else(|| {
+            let names: Vec<&str> = PushState::ALL.iter().map(|state| state.as_str()).collect();
+            let message = format!("{name:?} is no state; there are: {}", names.join(", "));
+            Failure::argument("filter_json.state", message)
+        })?;
+        filter = filter.state(state);
+    }
+    filter.connector = parts.connector;
+    filter.case_id = parts.case_id;
+    filter.before = parts.before.map(PushId::from);
+    filter.limit = parts.limit;
+    Ok(filter)
+}

@@ -1,0 +1,21 @@
+//! Strings that the caller owns.
+
+use std::ffi::{CString, c_char};
+
+use crate::guard::plain;
+
+/// Frees a string that a casehook function gave out as the caller's own; NULL is ignored.
+///
+/// Ownership: takes the string. Threads: any, once. Errors: none.
+///
+/// # Safety
+/// `string` is NULL or a string that a `casehook_*_json` function gave out and that was not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_string_free(string: *mut c_char) {
+    plain((), || {
+        if !string.is_null() {
+            // SAFETY: made by `CString::into_raw` in `output`, and freed once, as the caller promises.
+            drop(unsafe { CString::from_raw(string) });
+        }
+    });
+}
