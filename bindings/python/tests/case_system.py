@@ -21,6 +21,8 @@ class CaseSystem:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body go out in two pieces.
+            disable_nagle_algorithm = True
 
             def handle_one(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -20,14 +20,13 @@ from conftest import TESTS, Script
 EXITS = int(os.environ.get("CASEHOOK_EXITS", "3"))
 
 FORGET = """
-import logging, sys, threading, tempfile, pathlib
+import logging, sys, threading
 from case_system import config
 import casehook
 
-logging.basicConfig(level=logging.DEBUG, stream=open("/dev/null", "w"))
+logging.basicConfig(level=logging.DEBUG, handlers=[logging.NullHandler()])
 port, manner = int(sys.argv[1]), sys.argv[2]
-folder = tempfile.TemporaryDirectory()
-agent = casehook.Agent(pathlib.Path(folder.name) / "cases.db")
+agent = casehook.Agent(sys.argv[3])
 agent.configure("tracker", config(port))
 for n in range(20):
     push = agent.push("tracker", title=f"t{n}", case_id=f"c{n}", comments=[("a", "b")])
@@ -65,9 +64,10 @@ def test_a_forgotten_agent_neither_hangs_nor_crashes(target: str, manner: str, t
     command = [sys.executable, "-W", "error", str(path), str(system.port if system else free_port()), manner]
     environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONFAULTHANDLER": "1"}
 
-    def once(_: int) -> tuple[int, str, float]:
+    def once(run: int) -> tuple[int, str, float]:
         began = time.monotonic()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        whole = [*command, str(tmp_path / f"{run}.db")]
+        done = subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stderr, time.monotonic() - began
 
     try:
@@ -252,7 +252,7 @@ def test_a_fork_while_threads_log_and_wait(script: Script) -> None:
         + """
 import logging, threading, faulthandler
 faulthandler.dump_traceback_later(40, exit=True)
-logging.basicConfig(level=logging.DEBUG, stream=open("/dev/null", "w"))
+logging.basicConfig(level=logging.DEBUG, handlers=[logging.NullHandler()])
 stop = threading.Event()
 def noise():
     n = 0
