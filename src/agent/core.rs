@@ -33,16 +33,14 @@ pub(super) struct Core {
     /// How many agents use it; the last one to close shuts it down.
     pub(super) sessions: Mutex<usize>,
     shut: AtomicBool,
-    // Last: released when everything above is gone.
-    guard: Mutex<Option<ProcessGuard>>,
+    /// Shut, and no connection to the database is left.
+    closed: AtomicBool,
+    // Last: released when everything above is gone. The threads hold it as well.
+    guard: Mutex<Option<Arc<ProcessGuard>>>,
 }
 
 impl Core {
     pub(super) fn open(path: &Path, options: &Options) -> Result<Core> {
-        if !(1..=64).contains(&options.workers) {
-            let message = format!("{} is not a number of workers; use 1 to 64", options.workers);
-            return Err(Error::new(ErrorKind::Argument, message).at("workers"));
-        }
         let guard = ProcessGuard::take(path)?;
         let key = match &options.key {
             Some(key) => KeySource::Given(key.clone()),
@@ -70,7 +68,8 @@ impl Core {
             documents: Mutex::new(HashMap::new()),
             sessions: Mutex::new(0),
             shut: AtomicBool::new(false),
-            guard: Mutex::new(Some(guard)),
+            closed: AtomicBool::new(false),
+            guard: Mutex::new(Some(Arc::new(guard))),
         };
         if options.drain {
             core.start_draining(options.workers)?;
@@ -85,6 +84,11 @@ impl Core {
 
     pub(super) fn is_shut(&self) -> bool {
         self.shut.load(Ordering::Acquire)
+    }
+
+    /// Whether SQLite may still have the database open.
+    pub(super) fn has_open_files(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
     }
 
     pub(super) fn start_draining(&self, workers: usize) -> Result<()> {
@@ -105,6 +109,7 @@ impl Core {
             bell: Arc::clone(&self.bell),
             lock: DrainLock::new(&self.path),
             retention: self.retention,
+            _guard: self.guard.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
         *running = Some(Workers::start(workers, engine, tools)?);
         Ok(())
@@ -141,6 +146,7 @@ impl Core {
             return Ok(());
         }
         let closed = self.store.close();
+        self.closed.store(true, Ordering::Release);
         self.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
         closed
     }

@@ -40,11 +40,43 @@ fn registry() -> &'static Slots {
 }
 
 /// The slot of the database at `path`, whatever way the path is spelled.
+///
+/// # Errors
+/// `Forked` where the process was forked with this database open.
 pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
     let path = resolve(path)?;
+    if is_inherited(&path) {
+        let message = format!(
+            "{} was open when this process was forked; SQLite would take the parent's locks for its own here, and lose \
+             what is stored. Fork first and open then, or start the child as a new program",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Forked, message).at("path"));
+    }
     let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
     let slot = Arc::clone(slots.entry(path.clone()).or_default());
     Ok((path, slot))
+}
+
+/// Whether a parent of this process had the database open at the fork, or was opening or closing it.
+fn is_inherited(path: &Path) -> bool {
+    registry();
+    let generation = usize::try_from(OWNER.load(Ordering::Acquire) & 0xffff_ffff).unwrap_or(0);
+    REGISTRIES.iter().take(generation).any(|inherited| {
+        // Locked by a thread that is not in this process: nothing can be known.
+        let Ok(slots) = inherited.try_lock() else {
+            return true;
+        };
+        slots.get(path).is_some_and(|slot| match slot.core.try_lock() {
+            Ok(core) => core.upgrade().is_some_and(|core| {
+                let open = core.has_open_files();
+                // It is the parent's: nothing of it may be dropped here.
+                std::mem::forget(core);
+                open
+            }),
+            Err(_) => true,
+        })
+    })
 }
 
 impl Slot {

@@ -164,10 +164,10 @@ fn shown_answer(answer: &transport::Answer, prepared: &Prepared) -> Answer {
                 name: name.clone(),
                 value: match name.as_str() {
                     "set-cookie" => "***".to_owned(),
-                    _ => step::mask(value, &prepared.masks),
+                    _ => step::mask(value, &prepared.echo_masks),
                 },
             })
             .collect(),
-        body: step::mask(&String::from_utf8_lossy(cut), &prepared.masks),
+        body: step::mask(&String::from_utf8_lossy(cut), &prepared.echo_masks),
     }
 }

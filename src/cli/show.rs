@@ -3,7 +3,7 @@
 use super::Session;
 use super::connectors::{now, until};
 use super::out::{Table, escape, field};
-use crate::{Attempt, PushId, PushState, PushStatus};
+use crate::{Attempt, PushId, PushState, PushStatus, Timestamp};
 
 /// Everything known of one push, as lines.
 pub(super) fn push(session: &Session<'_>, status: &PushStatus) -> String {
@@ -62,10 +62,10 @@ pub(super) fn attempts(attempts: &[Attempt]) -> String {
         let result = match attempt.class {
             None => "ok".to_owned(),
             Some(class) if attempt.message.is_empty() => class.to_string(),
-            Some(_) => attempt.message.clone(),
+            Some(class) => format!("{class}: {}", attempt.message),
         };
         table.row(vec![
-            attempt.at.to_string(),
+            to_the_second(attempt.at),
             attempt.step.to_string(),
             format!("{} ms", attempt.duration_ms),
             attempt
@@ -76,6 +76,15 @@ pub(super) fn attempts(attempts: &[Attempt]) -> String {
         ]);
     }
     table.lines(2)
+}
+
+/// A moment without its milliseconds: how long things took has a column of its own.
+fn to_the_second(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
 }
 
 /// A line for each push.
@@ -173,7 +182,7 @@ mod tests {
     use super::super::out::{COLUMNS, Out};
     use super::super::{Session, StopFlag};
     use super::*;
-    use crate::{CommentState, CommentStatus, FailureClass, PushError, Step, Timestamp};
+    use crate::{CommentState, CommentStatus, FailureClass, PushError, Step};
 
     fn status(state: PushState) -> PushStatus {
         PushStatus {

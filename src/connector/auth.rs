@@ -43,6 +43,9 @@ pub(crate) struct Credentials {
     pub(crate) headers: Vec<HeaderField>,
     /// Every text that must be masked, longest first.
     pub(crate) masks: Vec<Zeroizing<String>>,
+    /// The same and the login name, for what comes from outside. What casehook makes itself holds no login name, but may
+    /// well hold the same word.
+    pub(crate) echo_masks: Vec<Zeroizing<String>>,
 }
 
 /// Reads the secrets and makes the headers.
@@ -68,7 +71,9 @@ pub(crate) fn credentials(
         let needed = config.auth == Auth::Basic && matches!(*name, "user" | "password");
         match secret.read(&super::table::child("secrets", name), sources) {
             Ok(text) => {
-                mask(&mut masks, &text);
+                if *name != "user" {
+                    mask(&mut masks, &text);
+                }
                 texts.push((*name, text));
             }
             Err(error) if needed => return Err(error),
@@ -87,11 +92,18 @@ pub(crate) fn credentials(
         let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
         authorization = Some(secret_header("Authorization", value));
     }
-    masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
+    let mut echo_masks = masks.clone();
+    for (_, user) in texts.iter().filter(|(name, _)| *name == "user") {
+        mask(&mut echo_masks, user);
+    }
+    for list in [&mut masks, &mut echo_masks] {
+        list.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
+    }
     Ok(Credentials {
         authorization,
         headers: fields,
         masks,
+        echo_masks,
     })
 }
 

@@ -203,6 +203,7 @@ impl Connector {
             secret_headers: credentials.headers,
             network: Arc::new(NetworkPolicy::new(&self.config, settings)),
             masks: Arc::new(credentials.masks),
+            echo_masks: Arc::new(credentials.echo_masks),
         })
     }
 
@@ -214,6 +215,7 @@ impl Connector {
             secret_headers: Vec::new(),
             network: Arc::new(NetworkPolicy::new(&self.config, settings)),
             masks: Arc::default(),
+            echo_masks: Arc::default(),
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::connector::Connector;
 use crate::model::{PushId, Timestamp};
+use crate::outbox::Health;
 use crate::step::Prepared;
-use crate::store::{Health, StoredConnector};
+use crate::store::StoredConnector;
 
 /// What the engine knows of one connector while it runs.
 pub(super) struct Gate {
@@ -61,13 +62,13 @@ impl Gate {
 
     /// Whether the next request may go out, be it of a push under way or of a new one.
     pub(super) fn next_request(&self, now: Now) -> Opening {
-        let trouble = self.health.blocked.as_ref().or(self.health.offline.as_ref());
-        if trouble.is_some() && self.probe.is_some() {
+        if self.in_trouble() && self.probe.is_some() {
             return Opening::Later;
         }
         let not_before = [
             self.health.throttled_until,
-            trouble.map(|t| t.probe_at),
+            self.health.blocked.as_ref().map(|trouble| trouble.probe_at),
+            self.health.offline.as_ref().map(|trouble| trouble.probe_at),
             self.interval_ends(now),
         ];
         match not_before.into_iter().flatten().filter(|at| *at > now.wall).max() {
@@ -76,10 +77,23 @@ impl Gate {
         }
     }
 
+    /// Whether the next request tries how the connector fares.
+    pub(super) fn in_trouble(&self) -> bool {
+        self.health.blocked.is_some() || self.health.offline.is_some()
+    }
+
+    /// Takes the place of the gate that the connector had before it was configured anew.
+    pub(super) fn succeed(&mut self, old: &Gate) {
+        self.in_flight = old.in_flight;
+        self.last_sent = old.last_sent;
+        self.last_tick = old.last_tick;
+        self.health.odometer_ms = self.health.odometer_ms.max(old.health.odometer_ms);
+    }
+
     /// Notes that a request goes out.
     pub(super) fn sent(&mut self, push: PushId, now: Now) {
         self.last_sent = Some(now.steady);
-        if self.health.blocked.is_some() || self.health.offline.is_some() {
+        if self.in_trouble() {
             self.probe = Some(push);
         }
     }
@@ -111,15 +125,15 @@ impl Gate {
         self.last_tick = Some(now.steady);
     }
 
-    /// After the clock was set back: nothing lies further ahead than the wait it was reckoned with can be.
-    pub(super) fn clamp(&mut self, now: Timestamp, longest: Duration) {
-        let latest = now.plus(longest);
+    /// After the clock was set back by so much: what lies ahead stays as far ahead as it was.
+    pub(super) fn set_back(&mut self, by: Duration) {
         let troubles = [&mut self.health.blocked, &mut self.health.offline];
-        for trouble in troubles.into_iter().flatten() {
-            trouble.probe_at = trouble.probe_at.min(latest);
-        }
-        if let Some(until) = &mut self.health.throttled_until {
-            *until = (*until).min(latest);
+        let probes = troubles
+            .into_iter()
+            .flatten()
+            .map(|trouble| &mut trouble.probe_at);
+        for moment in probes.chain(&mut self.health.throttled_until) {
+            *moment = moment.minus(by);
         }
     }
 

@@ -1,8 +1,13 @@
 //! Delivering: the engine decides, deterministic and without threads; the workers are the threads, without policy.
 
 mod engine;
+mod flight;
 mod gate;
+mod landing;
 pub(crate) mod reading;
+mod roster;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use engine::{Engine, Next};

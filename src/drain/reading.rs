@@ -50,7 +50,7 @@ pub(crate) fn read(
 
 /// A verdict whose texts hold no secret.
 pub(crate) fn masked(mut verdict: Verdict, prepared: &Prepared) -> Verdict {
-    verdict.message = step::mask(&verdict.message, &prepared.masks);
+    verdict.message = step::mask(&verdict.message, &prepared.echo_masks);
     verdict
 }
 
@@ -94,7 +94,7 @@ fn success(
                 }
             };
             Success::Got {
-                title: got.title.map(|title| step::mask(&title, &prepared.masks)),
+                title: got.title.map(|title| step::mask(&title, &prepared.echo_masks)),
                 url,
                 etag: got.etag,
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Engine, Next};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::process::{Bell, DrainLock};
+use crate::process::{Bell, DrainLock, ProcessGuard};
 use crate::store::{Retention, Store};
 use crate::transport::Transport;
 
@@ -28,6 +28,8 @@ pub(crate) struct Tools {
     pub(crate) bell: Arc<Bell>,
     pub(crate) lock: DrainLock,
     pub(crate) retention: Retention,
+    // Last. As long as a thread has the database open, nobody else in this process opens it.
+    pub(crate) _guard: Option<Arc<ProcessGuard>>,
 }
 
 /// The running threads.
@@ -39,8 +41,8 @@ pub(crate) struct Workers {
 struct Shared {
     tools: Tools,
     state: Mutex<State>,
-    /// Rung when there may be something to do.
-    work: Condvar,
+    /// Rung when there may be something to do. Apart from `state`, so that ringing never waits for a commit.
+    work: Bell,
     /// Rung when a thread ends.
     ended: Condvar,
 }
@@ -72,7 +74,7 @@ impl Workers {
                 data_version: 0,
                 pruned_at: None,
             }),
-            work: Condvar::new(),
+            work: Bell::default(),
             ended: Condvar::new(),
         });
         let workers = Workers {
@@ -99,13 +101,13 @@ impl Workers {
 
     /// Something was pushed, or a push decided on.
     pub(crate) fn wake(&self) {
-        self.shared.work.notify_one();
+        self.shared.work.ring_for_one();
     }
 
     /// A connector was configured, removed, paused or resumed.
     pub(crate) fn connectors_changed(&self) {
         self.shared.lock().engine.connectors_changed();
-        self.shared.work.notify_one();
+        self.shared.work.ring_for_one();
     }
 
     /// Whether this process drains.
@@ -119,7 +121,7 @@ impl Workers {
         let deadline = Instant::now() + timeout;
         let mut state = self.shared.lock();
         state.stopping = true;
-        self.shared.work.notify_all();
+        self.shared.work.ring();
         let patience = deadline - SHUTDOWN_SHARE.min(timeout / 2);
         state = self.shared.await_end(state, patience);
         if state.running > 0 {
@@ -165,14 +167,16 @@ impl Shared {
     }
 
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        // Before anything is looked at: what is rung for after this ends the sleep at once.
+        let seen = self.work.count();
         if !state.draining && !self.take_over(&mut state) {
-            return self.sleep(state, Some(POLL));
+            return self.sleep(state, seen, POLL);
         }
         self.look_around(&mut state);
         match state.engine.turn(self.tools.clock.now()) {
             Ok(Next::Send(dispatch)) => {
                 // Whoever is idle looks whether there is more.
-                self.work.notify_one();
+                self.work.ring_for_one();
                 drop(state);
                 let result = self.tools.transport.send(&dispatch.request);
                 let mut state = self.lock();
@@ -181,16 +185,19 @@ impl Shared {
                     .complete(dispatch.push, result, self.tools.clock.now());
                 self.tools.bell.ring();
                 match ended {
-                    Ok(()) => state,
-                    Err(error) => self.store_failed(state, &error),
+                    Ok(()) => {
+                        self.prune(&mut state);
+                        state
+                    }
+                    Err(error) => self.store_failed(state, seen, &error),
                 }
             }
             Ok(Next::Wait(wait)) => {
                 self.tools.bell.ring();
                 self.prune(&mut state);
-                self.sleep(state, Some(wait.map_or(POLL, |wait| wait.min(POLL))))
+                self.sleep(state, seen, wait.map_or(POLL, |wait| wait.min(POLL)))
             }
-            Err(error) => self.store_failed(state, &error),
+            Err(error) => self.store_failed(state, seen, &error),
         }
     }
 
@@ -212,7 +219,7 @@ impl Shared {
         }
         let _ = self.tools.store.note_drainer(Some(std::process::id()), now.wall);
         state.draining = true;
-        self.work.notify_all();
+        self.work.ring();
         true
     }
 
@@ -255,36 +262,35 @@ impl Shared {
         }
     }
 
-    fn store_failed<'a>(&'a self, state: MutexGuard<'a, State>, error: &Error) -> MutexGuard<'a, State> {
+    fn store_failed<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        seen: u64,
+        error: &Error,
+    ) -> MutexGuard<'a, State> {
         log::error!("the outbox cannot be written, trying again: {error}");
-        self.sleep(state, Some(STORE_PAUSE))
+        self.sleep(state, seen, STORE_PAUSE)
     }
 
     /// Sleeps until called, or until the time is up if no other thread wakes earlier.
     fn sleep<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        wait: Option<Duration>,
+        seen: u64,
+        wait: Duration,
     ) -> MutexGuard<'a, State> {
         if state.stopping {
             return state;
         }
-        let until = wait.map(|wait| Instant::now() + wait);
-        let mine = match (until, state.alarm) {
-            (Some(until), Some(alarm)) => until < alarm,
-            (until, None) => until.is_some(),
-            (None, Some(_)) => false,
-        };
-        let Some(until) = until.filter(|_| mine) else {
-            return self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
-        state.alarm = Some(until);
-        let wait = until.saturating_duration_since(Instant::now());
-        let (mut state, _) = self
-            .work
-            .wait_timeout(state, wait)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.alarm == Some(until) {
+        let until = Instant::now() + wait;
+        let mine = state.alarm.is_none_or(|alarm| until < alarm);
+        if mine {
+            state.alarm = Some(until);
+        }
+        drop(state);
+        self.work.wait_beyond(seen, mine.then_some(wait));
+        let mut state = self.lock();
+        if mine && state.alarm == Some(until) {
             state.alarm = None;
         }
         state

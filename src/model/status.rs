@@ -187,7 +187,7 @@ pub struct PushStatus {
     pub created_at: Timestamp,
     /// When its state last changed.
     pub updated_at: Timestamp,
-    /// When the next exchange is due; only while queued or waiting.
+    /// When the next exchange is due at the earliest; only while queued or waiting, and not while the connector is paused.
     pub next_attempt_at: Option<Timestamp>,
     /// The incident's id at the target.
     pub external_id: Option<String>,

@@ -53,6 +53,8 @@ pub(crate) struct Verdict {
     pub(crate) http_status: Option<u16>,
     /// For throttled: how long the target asked to wait; `None` when it did not say.
     pub(crate) pause: Option<Duration>,
+    /// Whether nothing of the request can have reached the target.
+    pub(crate) unsent: bool,
 }
 
 /// Decides the class of a failed exchange.
@@ -68,6 +70,7 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
             message: why.message.clone(),
             http_status: Some(status),
             pause: None,
+            unsent: false,
         },
         Trouble::Failure(failure) => Verdict {
             class: match failure.kind {
@@ -80,6 +83,10 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
             message: failure.message.clone(),
             http_status: failure.status,
             pause: None,
+            unsent: matches!(
+                failure.kind,
+                FailureKind::NotConnected | FailureKind::NotWritten | FailureKind::Refused
+            ),
         },
         Trouble::Render(error) => Verdict {
             class: FailureClass::Permanent,
@@ -87,6 +94,7 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
             message: format!("{}: {}", error.field, error.message),
             http_status: None,
             pause: None,
+            unsent: true,
         },
         Trouble::Credentials(reason) => Verdict {
             class: FailureClass::Auth,
@@ -94,6 +102,7 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
             message: reason.to_owned(),
             http_status: None,
             pause: None,
+            unsent: true,
         },
         Trouble::Interrupted => Verdict {
             class: lost(at.step),
@@ -102,6 +111,7 @@ pub(crate) fn classify(trouble: Trouble<'_>, at: Situation) -> Verdict {
                 .to_owned(),
             http_status: None,
             pause: None,
+            unsent: false,
         },
     }
 }
@@ -136,6 +146,7 @@ fn by_status(answer: &Answer, at: Situation) -> Verdict {
         pause: (class == FailureClass::Throttled)
             .then(|| asked_pause(answer, at.now))
             .flatten(),
+        unsent: false,
     }
 }
 

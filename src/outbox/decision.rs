@@ -1,9 +1,9 @@
 //! What a person or the host decides for a push: retry, adopt, cancel.
 
-use super::machine::unchanged;
+use super::machine::{link_of_half_done, moved, unchanged};
+use super::{Claim, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CommentState, PushState, Step, Timestamp};
-use crate::store::{Claim, Outcome};
 
 /// Sends a failed or held push again, from the first step that is not done.
 pub(crate) fn retry(claim: &Claim, now: Timestamp) -> Result<Outcome> {
@@ -29,10 +29,9 @@ pub(crate) fn retry(claim: &Claim, now: Timestamp) -> Result<Outcome> {
 
 /// Names the incident of a push whose create had no clear outcome; the push goes on behind its create.
 pub(crate) fn adopt(claim: &Claim, external_id: &str, now: Timestamp) -> Result<Outcome> {
-    let mut outcome = unchanged(claim);
-    let progress = &mut outcome.progress;
-    let open = progress.state == PushState::Held
-        || (progress.state == PushState::Failed && progress.external_id.is_none());
+    let before = &claim.push.progress;
+    let open = before.state == PushState::Held
+        || (before.state == PushState::Failed && before.external_id.is_none());
     if !open {
         return Err(refused(
             claim,
@@ -45,6 +44,10 @@ pub(crate) fn adopt(claim: &Claim, external_id: &str, now: Timestamp) -> Result<
             format!("{external_id:?} cannot be an incident's id; give the id as the target shows it");
         return Err(Error::new(ErrorKind::Argument, message).at("externalId"));
     }
+    let mut outcome = moved(claim, &claim.target, now).unwrap_or_else(|| unchanged(claim));
+    let progress = &mut outcome.progress;
+    progress.begun = true;
+    progress.target = Some(claim.target.clone());
     progress.external_id = Some(external_id.to_owned());
     progress.state = PushState::Queued;
     progress.step = Some(Step::Get);
@@ -74,6 +77,7 @@ pub(crate) fn cancel(claim: &Claim) -> Result<Outcome> {
     }
     outcome.progress.state = PushState::Cancelled;
     outcome.progress.intent = None;
+    outcome.link = link_of_half_done(claim, &outcome);
     Ok(outcome)
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod classify;
 pub(crate) mod decision;
 pub(crate) mod machine;
 
-use crate::model::{Case, CommentState, PushError, PushId, PushState, Step, Timestamp};
+use crate::model::{Attempt, Case, CommentState, Link, PushError, PushId, PushState, Step, Timestamp};
 
 /// The number of a connector's row; stays the same when it is configured anew or removed and configured again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,4 +101,70 @@ pub(crate) struct CommentProgress {
     pub(crate) occurrence: u32,
     /// Whether the target already has a comment of this identity (connector, target, case, id, occurrence).
     pub(crate) already_sent: bool,
+}
+
+/// A push taken for delivery, with what its next step needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) push: Push,
+    /// The connector's present target.
+    pub(crate) target: String,
+    /// The incident that its case is linked to at this target.
+    pub(crate) link: Option<Link>,
+    /// Whether a push of its lane that was accepted later is delivered already.
+    pub(crate) overtaken: bool,
+}
+
+/// What one exchange changes; stored in one transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) progress: Progress,
+    /// Changed comments: place and state.
+    pub(crate) comments: Vec<(u32, CommentState)>,
+    /// Places of comments whose identity is to be remembered as sent. Without effect for a push without case
+    /// id and for comments with an empty id.
+    pub(crate) marks: Vec<u32>,
+    /// Sets or replaces the link of (connector, target, case). Without effect for a push without case id, and
+    /// `Set` also without external id.
+    pub(crate) link: LinkChange,
+    /// Health of the connector, when this exchange changed it.
+    pub(crate) health: Option<Health>,
+    /// The revision of the connector that the exchange was made with. When it was configured anew since, the
+    /// health is not stored, and the push does not wait. `None`: by any revision.
+    pub(crate) revision: Option<i64>,
+    pub(crate) attempt: Option<Attempt>,
+}
+
+/// What happens to the link of the push's case.
+///
+/// Its target, and that of the comment marks, is the one that the progress names, else the connector's present one: what
+/// was sent before the connector was pointed elsewhere stays with the old target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkChange {
+    Keep,
+    /// Set from the progress' external id, title and url. When the state is `Delivered` the link also
+    /// remembers the push, so that older ones know that they were overtaken when the history is gone.
+    Set,
+    /// Forget the link and the comment marks of the case at this target; marks of the same outcome are set
+    /// afterwards.
+    Clear,
+}
+
+/// What is known of a connector's target, kept across restarts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Health {
+    pub(crate) offline: Option<Trouble>,
+    pub(crate) blocked: Option<Trouble>,
+    pub(crate) throttled_until: Option<Timestamp>,
+    /// Milliseconds for which the connector was worked for while neither paused, blocked, offline nor
+    /// throttled.
+    pub(crate) odometer_ms: u64,
+}
+
+/// Why a connector's pushes stay where they are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Trouble {
+    pub(crate) reason: String,
+    pub(crate) probes: u32,
+    pub(crate) probe_at: Timestamp,
 }

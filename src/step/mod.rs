@@ -32,8 +32,10 @@ pub(crate) struct Prepared {
     /// `secretHeaders`: win over every other header of their names.
     pub(crate) secret_headers: Vec<HeaderField>,
     pub(crate) network: Arc<NetworkPolicy>,
-    /// Every secret text that must be masked wherever it shows up.
+    /// Every secret text that must be masked in what casehook makes: URLs, headers, bodies.
     pub(crate) masks: Arc<Vec<zeroize::Zeroizing<String>>>,
+    /// Every text that must be masked in what a target says: the secrets and the login name.
+    pub(crate) echo_masks: Arc<Vec<zeroize::Zeroizing<String>>>,
 }
 
 /// What a request is about.

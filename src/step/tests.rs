@@ -105,7 +105,8 @@ fn prepared(config: Config) -> Prepared {
         authorization: None,
         secret_headers: Vec::new(),
         network: Arc::new(network()),
-        masks: Arc::new(Vec::new()),
+        masks: Arc::default(),
+        echo_masks: Arc::default(),
     }
 }
 

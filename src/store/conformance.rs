@@ -8,9 +8,9 @@ pub(crate) mod random;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Claim, LinkChange, NewConnector, Outcome, Retention, Store, StoredConnector};
+use super::{NewConnector, Retention, Store, StoredConnector};
 use crate::model::{Case, Comment, PushId, PushState, Timestamp};
-use crate::outbox::{ConnectorId, NewPush, Progress};
+use crate::outbox::{Claim, ConnectorId, LinkChange, NewPush, Outcome, Progress};
 
 /// One test a claim, for the store that `$with` makes and lends: `fn(&dyn Fn(&dyn Store))`.
 macro_rules! conformance_suite {
@@ -119,6 +119,7 @@ fn outcome(progress: Progress) -> Outcome {
         marks: Vec::new(),
         link: LinkChange::Keep,
         health: None,
+        revision: None,
         attempt: None,
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
-use crate::outbox::{ConnectorId, NewPush, Progress, Push};
+use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -40,68 +40,6 @@ pub(crate) struct NewConnector<'a> {
     pub(crate) secrets: Option<Vec<(String, zeroize::Zeroizing<String>)>>,
 }
 
-/// What is known of a connector's target, kept across restarts.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Health {
-    pub(crate) offline: Option<Trouble>,
-    pub(crate) blocked: Option<Trouble>,
-    pub(crate) throttled_until: Option<Timestamp>,
-    /// Milliseconds for which the connector was worked for while neither paused, blocked, offline nor
-    /// throttled.
-    pub(crate) odometer_ms: u64,
-}
-
-/// Why a connector's pushes stay where they are.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Trouble {
-    pub(crate) reason: String,
-    pub(crate) probes: u32,
-    pub(crate) probe_at: Timestamp,
-}
-
-/// What one exchange changes; stored in one transaction.
-#[derive(Debug, Clone)]
-pub(crate) struct Outcome {
-    pub(crate) progress: Progress,
-    /// Changed comments: place and state.
-    pub(crate) comments: Vec<(u32, crate::model::CommentState)>,
-    /// Places of comments whose identity is to be remembered as sent. Without effect for a push without case
-    /// id and for comments with an empty id.
-    pub(crate) marks: Vec<u32>,
-    /// Sets or replaces the link of (connector, target, case). Without effect for a push without case id, and
-    /// `Set` also without external id.
-    pub(crate) link: LinkChange,
-    /// Health of the connector, when this exchange changed it.
-    pub(crate) health: Option<Health>,
-    pub(crate) attempt: Option<Attempt>,
-}
-
-/// What happens to the link of the push's case.
-///
-/// Its target, and that of the comment marks, is the one that the push's stored intent names, else the
-/// connector's present one: what was sent before the connector was pointed elsewhere stays with the old
-/// target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkChange {
-    Keep,
-    /// Set from the progress' external id, title and url. When the state is `Delivered` the link also
-    /// remembers the push, so that older ones know that they were overtaken when the history is gone.
-    Set,
-    /// Forget the link and the comment marks of the case at this target; marks of the same outcome are set
-    /// afterwards.
-    Clear,
-}
-
-/// A push taken for delivery, with what its next step needs to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Claim {
-    pub(crate) push: Push,
-    /// The incident that its case is linked to at this target.
-    pub(crate) link: Option<Link>,
-    /// Whether a push of its lane that was accepted later is delivered already.
-    pub(crate) overtaken: bool,
-}
-
 /// Bounds that `enqueue` and `prune` keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retention {
@@ -125,6 +63,8 @@ pub(crate) struct Counts {
     pub(crate) by_state: [u64; 8],
     /// When the first accepted of those that are queued, sending, waiting or held was accepted.
     pub(crate) oldest_at: Option<Timestamp>,
+    /// Whether any push of it can be claimed, now or when it is due.
+    pub(crate) ready: bool,
 }
 
 /// The outbox's memory. Called from several threads at once.

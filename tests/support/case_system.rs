@@ -52,12 +52,25 @@ struct World {
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    incidents: Vec<Incident>,
-    requests: Vec<Received>,
+/// What the system would still know after its own restart.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    pub incidents: Vec<Incident>,
     /// What was answered under a key, while keys are honoured.
     answered: BTreeMap<String, Reply>,
+}
+
+type Watcher = Box<dyn Fn(&Memory) + Send>;
+type Rule = (Box<dyn Fn(&Received) -> bool + Send>, Fault);
+
+#[derive(Default)]
+struct State {
+    memory: Memory,
+    requests: Vec<Received>,
+    /// Told of what there is to remember after each write, before it is answered.
+    watcher: Option<Watcher>,
+    /// Each for the first request that it fits.
+    rules: Vec<Rule>,
     honours_keys: bool,
     hidden: bool,
     /// Faults for the next requests, in order; then `always`.
@@ -86,23 +99,7 @@ impl CaseSystem {
 
     /// A connector's `config` for this system, without credentials and without look-up.
     pub fn config(&self) -> Value {
-        let base = self.url();
-        let body =
-            r#"{"caseId":{{{case.id}}},"title":{{{case.title}}},"description":{{{case.description}}}}"#;
-        json!({
-            "createIncidentUrl": format!("{base}/issues"),
-            "createIncidentJson": body,
-            "createIncidentResponseKey": "id",
-            "getIncidentUrl": format!("{base}/issues/{{{{{{external.system.id}}}}}}"),
-            "getIncidentResponseExternalTitleKey": "key",
-            "viewIncidentUrl": format!("{base}/browse/{{{{{{external.system.title}}}}}}"),
-            "updateIncidentUrl": format!("{base}/issues/{{{{{{external.system.id}}}}}}"),
-            "updateIncidentJson": body,
-            "createCommentUrl": format!("{base}/issues/{{{{{{external.system.id}}}}}}/comments"),
-            "createCommentMethod": "post",
-            "createCommentJson": r#"{"id":{{{case.commentId}}},"body":{{{case.comment}}}}"#,
-            "hasAuth": false,
-        })
+        config_for(&self.url())
     }
 
     /// The same with the look-up of cases whose create had no clear outcome.
@@ -154,16 +151,42 @@ impl CaseSystem {
         self.change(|state| state.honours_keys = yes);
     }
 
+    pub fn honours_keys(&self) -> bool {
+        self.world.state.lock().unwrap().honours_keys
+    }
+
     /// Whether the look-up finds nothing, as an index that lags.
     pub fn hide_from_search(&self, yes: bool) {
         self.change(|state| state.hidden = yes);
+    }
+
+    /// The first request that fits meets this fault, whatever others come before it.
+    pub fn fail_where(&self, fits: impl Fn(&Received) -> bool + Send + 'static, fault: Fault) {
+        self.change(|state| state.rules.push((Box::new(fits), fault)));
+    }
+
+    /// Has this told of the memory after each write, before the answer to it.
+    pub fn watch(&self, watcher: impl Fn(&Memory) + Send + 'static) {
+        self.change(|state| state.watcher = Some(Box::new(watcher)));
+    }
+
+    /// Goes back to what was remembered then. No watcher and no fault stays; requests are counted anew.
+    pub fn restore(&self, memory: Memory) {
+        self.change(|state| {
+            state.memory = memory;
+            state.requests.clear();
+            state.watcher = None;
+            state.rules.clear();
+            state.faults.clear();
+            state.always = None;
+        });
     }
 
     // What there is to see
 
     /// The incidents, oldest first.
     pub fn incidents(&self) -> Vec<Incident> {
-        self.world.state.lock().unwrap().incidents.clone()
+        self.world.state.lock().unwrap().memory.incidents.clone()
     }
 
     /// Those that were created for this case of the host.
@@ -197,6 +220,25 @@ impl CaseSystem {
     }
 }
 
+/// A connector's `config` for a system at that address, without credentials and without look-up.
+pub fn config_for(base: &str) -> Value {
+    let body = r#"{"caseId":{{{case.id}}},"title":{{{case.title}}},"description":{{{case.description}}}}"#;
+    json!({
+        "createIncidentUrl": format!("{base}/issues"),
+        "createIncidentJson": body,
+        "createIncidentResponseKey": "id",
+        "getIncidentUrl": format!("{base}/issues/{{{{{{external.system.id}}}}}}"),
+        "getIncidentResponseExternalTitleKey": "key",
+        "viewIncidentUrl": format!("{base}/browse/{{{{{{external.system.title}}}}}}"),
+        "updateIncidentUrl": format!("{base}/issues/{{{{{{external.system.id}}}}}}"),
+        "updateIncidentJson": body,
+        "createCommentUrl": format!("{base}/issues/{{{{{{external.system.id}}}}}}/comments"),
+        "createCommentMethod": "post",
+        "createCommentJson": r#"{"id":{{{case.commentId}}},"body":{{{case.comment}}}}"#,
+        "hasAuth": false,
+    })
+}
+
 impl Service for World {
     fn opening(&self) -> Opening {
         let mut state = self.state.lock().unwrap();
@@ -211,7 +253,7 @@ impl Service for World {
         let mut state = self.state.lock().unwrap();
         state.requests.push(request.clone());
         self.changed.notify_all();
-        match state.take_fault() {
+        match state.take_fault_of(&request) {
             None => Answer::Reply(state.act(&request)),
             Some(Fault::Reply(reply)) => Answer::Reply(reply),
             Some(Fault::CutBeforeReading | Fault::CutAfterReading) => Answer::Cut,
@@ -244,14 +286,24 @@ impl State {
         self.faults.pop_front().or_else(|| self.always.clone())
     }
 
+    fn take_fault_of(&mut self, request: &Received) -> Option<Fault> {
+        match self.rules.iter().position(|(fits, _)| fits(request)) {
+            Some(place) => Some(self.rules.remove(place).1),
+            None => self.take_fault(),
+        }
+    }
+
     fn act(&mut self, request: &Received) -> Reply {
         let key = request.header("idempotency-key").filter(|_| self.honours_keys);
-        if let Some(reply) = key.and_then(|key| self.answered.get(key)) {
+        if let Some(reply) = key.and_then(|key| self.memory.answered.get(key)) {
             return reply.clone();
         }
         let reply = self.route(request);
         if let Some(key) = key.filter(|_| reply.status < 300) {
-            self.answered.insert(key.to_owned(), reply.clone());
+            self.memory.answered.insert(key.to_owned(), reply.clone());
+        }
+        if let Some(watcher) = self.watcher.as_ref().filter(|_| request.method != "GET") {
+            watcher(&self.memory);
         }
         reply
     }
@@ -283,7 +335,7 @@ impl State {
         let Value::Object(fields) = request.json() else {
             return refusal(400, "an incident is a JSON object");
         };
-        let number = 1001 + self.incidents.len();
+        let number = 1001 + self.memory.incidents.len();
         let incident = Incident {
             id: number.to_string(),
             key: format!("CASE-{number}"),
@@ -292,7 +344,7 @@ impl State {
             comments: Vec::new(),
         };
         let reply = Reply::json(201, &json!({"id": incident.id, "key": incident.key}));
-        self.incidents.push(incident);
+        self.memory.incidents.push(incident);
         reply
     }
 
@@ -302,6 +354,7 @@ impl State {
             .find_map(|pair| pair.strip_prefix("q="))
             .map(percent_decoded);
         let found: Vec<Value> = self
+            .memory
             .incidents
             .iter()
             .filter(|incident| {
@@ -313,7 +366,12 @@ impl State {
     }
 
     fn on(&mut self, id: &str, act: impl FnOnce(&mut Incident) -> Reply) -> Reply {
-        match self.incidents.iter_mut().find(|incident| incident.id == id) {
+        match self
+            .memory
+            .incidents
+            .iter_mut()
+            .find(|incident| incident.id == id)
+        {
             Some(incident) => act(incident),
             None => refusal(404, "no such incident"),
         }

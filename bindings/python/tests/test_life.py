@@ -139,7 +139,17 @@ def child(number):
             raise AssertionError("a call of the parent's agent went through")
     with agent:
         pass
-    with casehook.Agent("cases.db") as own:
+    try:
+        # SQLite of this process holds locks that are the parent's.
+        casehook.Agent("cases.db")
+    except casehook.ForkedError as error:
+        assert error.field == "path"
+    else:
+        raise AssertionError("the parent's database was opened")
+
+def own(number):
+    with casehook.Agent(f"child-{number}.db") as own:
+        own.configure("tracker", config(system.port))
         push = own.push("tracker", title=f"child {number}", case_id=f"child {number}")
         assert own.wait(push, 30).state == "delivered", own.status(push)
 
@@ -157,6 +167,7 @@ for number in range(3):
     pid = os.fork()
     if pid == 0:
         child(number)
+        own(number)
         # One leaves by the way of the interpreter, with all that it does at exit.
         sys.exit(0) if number == 0 else os._exit(0)
     check()
@@ -178,7 +189,10 @@ def test_multiprocessing(method: str, script: Script) -> None:
         body = """
 import multiprocessing
 context = multiprocessing.get_context("fork")
-workers = [context.Process(target=child, args=(n,)) for n in range(2)]
+def work(number):
+    child(number)
+    own(number)
+workers = [context.Process(target=work, args=(n,)) for n in range(2)]
 for worker in workers: worker.start()
 for worker in workers: worker.join(60)
 assert [worker.exitcode for worker in workers] == [0, 0]
@@ -214,33 +228,37 @@ if __name__ == "__main__":
 
 
 def test_a_server_that_forks_its_workers(script: Script) -> None:
-    """As gunicorn does with a preloaded application: the master opens, workers open their own and outlive it."""
+    """As gunicorn does with a preloaded application: the master closes before it forks, the workers open."""
     done = script(
-        FORKS
-        + """
-import signal, time
-agent.wait(first, 30)
-workers = []
-for number in range(3):
-    pid = os.fork()
-    if pid == 0:
-        own = casehook.Agent("cases.db")
-        ready = []
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        for n in range(5):
-            own.push("tracker", title=f"{number}/{n}", case_id=f"{number}/{n}")
-        time.sleep(60)
-    workers.append(pid)
-deadline = time.monotonic() + 30
-while len(list(agent.pushes(state="delivered"))) < 16:
-    assert time.monotonic() < deadline
-    time.sleep(0.02)
-for pid in workers: os.kill(pid, signal.SIGTERM)
-for pid in workers: assert os.waitpid(pid, 0)[1] == 0
-check()
-assert len(system.tickets) == 16
-agent.close()
-"""
+        """
+        import os, signal, sys, time
+        from case_system import CaseSystem, config
+        import casehook
+
+        system = CaseSystem()
+        with casehook.Agent("cases.db") as agent:
+            agent.configure("tracker", config(system.port))
+            agent.wait(agent.push("tracker", title="master", case_id="master"), 30)
+        workers = []
+        for number in range(3):
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+                own = casehook.Agent("cases.db")
+                for n in range(5):
+                    own.push("tracker", title=f"{number}/{n}", case_id=f"{number}/{n}")
+                while True:
+                    time.sleep(60)
+            workers.append(pid)
+        deadline = time.monotonic() + 40
+        with casehook.Agent("cases.db", drain=False) as agent:
+            while len(list(agent.pushes(state="delivered"))) < 16:
+                assert time.monotonic() < deadline, list(agent.pushes())
+                time.sleep(0.05)
+        for pid in workers: os.kill(pid, signal.SIGTERM)
+        for pid in workers: assert os.waitpid(pid, 0)[1] == 0
+        assert len(system.tickets) == 16
+        """
     )
     assert (done.returncode, done.stderr) == (0, "")
 

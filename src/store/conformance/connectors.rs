@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::store::{Health, Trouble, Undelivered};
+use crate::outbox::{Health, Trouble};
+use crate::store::Undelivered;
 
 pub(crate) fn stores_and_configures_anew(store: &dyn Store) {
     assert_eq!(store.connector("a").unwrap(), None);

@@ -3,8 +3,7 @@
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::model::{Attempt, CommentState, FailureClass, PushError, Step};
-use crate::outbox::Intent;
-use crate::store::{Health, Trouble};
+use crate::outbox::{Health, Intent, Trouble};
 
 pub(crate) fn claims_in_order_of_due_time(store: &dyn Store) {
     let a = connector(store, "a").id;

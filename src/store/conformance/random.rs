@@ -57,6 +57,7 @@ fn check(store: &dyn Store, model: &Model, connector: ConnectorId, now: Timestam
     assert_eq!(claimed, ready);
     let counts = store.counts().unwrap();
     let counted = counts.iter().find(|c| c.connector == connector).unwrap();
+    assert_eq!(counted.ready, !ready.is_empty());
     for (place, state) in PushState::ALL.iter().enumerate() {
         let real = model
             .values()

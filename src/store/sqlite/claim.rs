@@ -8,8 +8,7 @@ use super::read;
 use super::record;
 use super::row::{named, progress, progress_columns, time};
 use crate::model::{Case, Comment, CommentState, Link, PushId, PushState, Step, Timestamp};
-use crate::outbox::{CommentProgress, ConnectorId, Intent, Progress, Push};
-use crate::store::Claim;
+use crate::outbox::{Claim, CommentProgress, ConnectorId, Intent, Progress, Push};
 
 pub(super) fn claim(
     conn: &Connection,
@@ -90,6 +89,7 @@ pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
             progress: row.progress,
             comments,
         },
+        target: row.target,
         link,
         overtaken,
     }))

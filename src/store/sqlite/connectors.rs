@@ -9,8 +9,8 @@ use super::row::{time, time_or_none};
 use super::vault;
 use crate::error::{Error, ErrorKind};
 use crate::model::Timestamp;
-use crate::outbox::ConnectorId;
-use crate::store::{Health, NewConnector, StoredConnector, Trouble, Undelivered};
+use crate::outbox::{ConnectorId, Health, Trouble};
+use crate::store::{NewConnector, StoredConnector, Undelivered};
 
 macro_rules! columns {
     () => {

@@ -8,7 +8,7 @@ use super::fault::Sql;
 use super::record::{apply, missing, place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{PushId, Timestamp};
-use crate::store::{Claim, Outcome};
+use crate::outbox::{Claim, Outcome};
 
 pub(super) fn decide(
     conn: &Connection,

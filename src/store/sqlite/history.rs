@@ -44,6 +44,8 @@ pub(super) fn prune(conn: &Connection, retention: &Retention, now: Timestamp) ->
 pub(super) const OLDEST: &str =
     "SELECT id, created_at FROM pushes WHERE connector_id = ?1 AND state = ?2 ORDER BY id LIMIT 1";
 
+pub(super) const READY: &str = "SELECT 1 FROM pushes WHERE connector_id = ?1 AND ready = 1 LIMIT 1";
+
 pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
     connectors::list(conn)?
         .into_iter()
@@ -52,6 +54,7 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                 connector: connector.id,
                 by_state: [0; 8],
                 oldest_at: None,
+                ready: one(conn, READY, [connector.id.0], |_| Ok(()))?.is_some(),
             };
             let rows = all(
                 conn,

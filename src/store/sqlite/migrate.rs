@@ -17,14 +17,21 @@ use crate::error::{Error, ErrorKind, Result};
 /// `cshk`: tells a casehook database from other SQLite files.
 pub(super) const APPLICATION_ID: i64 = 0x6373_686b;
 
+/// The name and the SQL of a step from one schema version to the next.
+type Migration = (&'static str, &'static str);
+
 /// Released migrations, oldest first; the schema version is their count. Append only.
-const MIGRATIONS: &[(&str, &str)] = &[(
+const MIGRATIONS: &[Migration] = &[(
     "0001_initial",
     include_str!("../../../migrations/0001_initial.sql"),
 )];
 
 /// The schema version that this casehook writes.
-pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+pub(super) const SCHEMA_VERSION: i64 = newest(MIGRATIONS);
+
+const fn newest(migrations: &[Migration]) -> i64 {
+    migrations.len() as i64
+}
 
 /// Looks at a file without changing it, and refuses one that is not casehook's or too new.
 pub(super) fn inspect(path: &Path) -> Result<()> {
@@ -64,11 +71,11 @@ fn look(path: &Path, with_log: bool) -> Sql<()> {
         Connection::open_with_flags(immutable(path), flags)?
     };
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    version(&conn).map(|_| ())
+    version(&conn, SCHEMA_VERSION).map(|_| ())
 }
 
-/// The schema version of a file that casehook may use.
-fn version(conn: &Connection) -> Sql<i64> {
+/// The schema version of a file that may be used by whoever knows versions up to `newest`.
+fn version(conn: &Connection, newest: i64) -> Sql<i64> {
     let application: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -79,11 +86,11 @@ fn version(conn: &Connection) -> Sql<i64> {
         )
         .into());
     }
-    if version > SCHEMA_VERSION {
+    if version > newest {
         return Err(Error::new(
             ErrorKind::SchemaTooNew,
             format!(
-                "its schema is version {version}, this casehook knows up to {SCHEMA_VERSION}; \
+                "its schema is version {version}, this casehook knows up to {newest}; \
                  use the newer casehook"
             ),
         )
@@ -97,17 +104,18 @@ fn version(conn: &Connection) -> Sql<i64> {
 
 /// Brings the schema up to date, each migration in a transaction of its own, and checks that it is whole.
 pub(super) fn migrate(conn: &Connection, path: &Path) -> Result<()> {
-    apply(conn)
+    apply(conn, MIGRATIONS)
         .map_err(Fault::into_error)
         .map_err(|error| name_file(path, error))
 }
 
-fn apply(conn: &Connection) -> Sql<()> {
-    while version(conn)? < SCHEMA_VERSION {
+fn apply(conn: &Connection, migrations: &[Migration]) -> Sql<()> {
+    let newest = newest(migrations);
+    while version(conn, newest)? < newest {
         let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
         // Another process may have been first.
-        let from = version(&transaction)?;
-        let next = usize::try_from(from).ok().and_then(|index| MIGRATIONS.get(index));
+        let from = version(&transaction, newest)?;
+        let next = usize::try_from(from).ok().and_then(|index| migrations.get(index));
         if let Some((_, sql)) = next {
             transaction.execute_batch(sql)?;
             if from == 0 {
@@ -175,6 +183,7 @@ fn immutable(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sqlite::tests::TempDir;
 
     /// Released files never change: a change would leave databases that claim a schema they do not have.
     const PINNED: &[(&str, &str)] = &[(
@@ -193,6 +202,87 @@ mod tests {
             .collect();
         let pinned: Vec<(&str, String)> = PINNED.iter().map(|(n, h)| (*n, (*h).to_owned())).collect();
         assert_eq!(hashes, pinned);
+    }
+
+    /// A database of schema 0001, and a step onwards that fails at its end.
+    const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/schema-0001.db");
+    const BROKEN: Migration = (
+        "broken",
+        "ALTER TABLE pushes ADD COLUMN more TEXT; UPDATE incidents SET description = upper(title); \
+         DROP TABLE comment_marks; INSERT INTO nowhere VALUES (1);",
+    );
+    /// One that works, and changes pages of every table.
+    const WHOLE: Migration = (
+        "whole",
+        "ALTER TABLE pushes ADD COLUMN more TEXT; UPDATE pushes SET more = hex(zeroblob(2000)); \
+         UPDATE incidents SET description = upper(title); DROP TABLE comment_marks;",
+    );
+
+    fn upgrade(path: &Path, next: Migration) -> Sql<()> {
+        let conn = super::super::db::connect(path, std::time::Duration::ZERO)?;
+        let done = apply(&conn, &[MIGRATIONS[0], next]);
+        conn.close().map_err(|(_, error)| error)?;
+        done
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let dir = TempDir::new();
+        let path = dir.path("a.db");
+        fs::write(&path, FIXTURE).unwrap();
+        let error = upgrade(&path, BROKEN).unwrap_err().into_error();
+        assert!(error.message().contains("nowhere"), "{error}");
+        assert!(fs::read(&path).unwrap() == FIXTURE, "the file changed");
+        assert!(!filled(&beside(&path, "-wal")));
+        upgrade(&path, WHOLE).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_fails_during_a_migration_leaves_the_old_schema_or_the_new_one() {
+        use casehook_test_vfs::{Call, Disk, Effect, Plan};
+        let (mut failed, mut tried, mut old_schemas) = (0, 0, 0);
+        for (call, step) in [(Call::Write, 2), (Call::Sync, 1), (Call::Read, 5)] {
+            for nth in (1..).step_by(step) {
+                let dir = TempDir::new();
+                let path = dir.path("a.db");
+                fs::write(&path, FIXTURE).unwrap();
+                let disk = Disk::at(path.parent().unwrap());
+                let effect = Effect::Fail(call.codes()[0]);
+                disk.plan(Plan {
+                    call,
+                    nth,
+                    times: u64::MAX,
+                    effect,
+                });
+                let done = upgrade(&path, WHOLE);
+                let met = disk.met() > 0;
+                disk.heal();
+                tried += 1;
+                let unchanged = fs::read(&path).unwrap() == FIXTURE;
+                if done.is_err() {
+                    failed += 1;
+                    let conn = Connection::open(&path).unwrap();
+                    let version: i64 = conn
+                        .query_row("PRAGMA user_version", [], |row| row.get(0))
+                        .unwrap();
+                    // Version 2 where the migration was committed, and only what follows it failed.
+                    assert!(version == 2 || unchanged, "{call:?} {nth}");
+                    old_schemas += u64::from(version == 1);
+                    let marks = "SELECT count(*) FROM sqlite_schema WHERE name = 'comment_marks'";
+                    let old: i64 = conn.query_row(marks, [], |row| row.get(0)).unwrap();
+                    assert_eq!(old == 1, version == 1, "{call:?} {nth}");
+                }
+                upgrade(&path, WHOLE).unwrap();
+                assert_eq!(casehook_test_vfs::integrity(&path), "ok");
+                if !met {
+                    break;
+                }
+            }
+        }
+        assert!(
+            old_schemas > 20,
+            "{tried} tried, {failed} failed, {old_schemas} with the old schema"
+        );
     }
 
     #[test]

@@ -7,9 +7,8 @@ use super::db::{int, one, run};
 use super::fault::Sql;
 use super::read::case_of_lane;
 use crate::error::{Error, ErrorKind};
-use crate::model::{Attempt, PushId, PushState, Timestamp};
-use crate::outbox::{ConnectorId, Intent, Progress};
-use crate::store::{LinkChange, Outcome};
+use crate::model::{Attempt, PushId, PushState, Step, Timestamp};
+use crate::outbox::{ConnectorId, Intent, LinkChange, Outcome, Progress};
 
 /// The exchanges that the attempts log keeps of one push.
 const ATTEMPTS_KEPT: i64 = 50;
@@ -43,11 +42,41 @@ pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
 /// health.
 pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Timestamp) -> Sql<()> {
     let place = place(conn, id)?;
+    let present;
+    let outcome = if is_outdated(conn, &place, outcome)? {
+        present = of_old_document(outcome, now);
+        &present
+    } else {
+        outcome
+    };
     if place.open {
         return apply(conn, id, &place, outcome, now);
     }
     log(conn, id, outcome.attempt.as_ref())?;
     set_health(conn, &place, outcome)
+}
+
+/// Whether the connector was configured anew since the exchange was made.
+fn is_outdated(conn: &Connection, place: &Place, outcome: &Outcome) -> Sql<bool> {
+    let Some(revision) = outcome.revision else {
+        return Ok(false);
+    };
+    let sql = "SELECT revision FROM connectors WHERE id = ?1";
+    let present: Option<i64> = one(conn, sql, [place.connector.0], |row| row.get(0))?;
+    Ok(present.is_some_and(|present| present != revision))
+}
+
+/// What an exchange by an old document leaves: nothing against the connector, and as at a configure no wait but that
+/// for the target's index.
+fn of_old_document(outcome: &Outcome, now: Timestamp) -> Outcome {
+    let mut outcome = outcome.clone();
+    outcome.health = None;
+    let progress = &mut outcome.progress;
+    if progress.state == PushState::Waiting && progress.step != Some(Step::Find) {
+        progress.due_at = now;
+        progress.wait_ms = 0;
+    }
+    outcome
 }
 
 /// Stores an outcome whatever state the push is in.

@@ -429,6 +429,7 @@ fn nothing_is_scanned_or_sorted() {
         (history::PRUNE_AGED, "pushes_finished"),
         (history::PRUNE_OLDEST, "pushes_finished"),
         (history::OLDEST, "pushes_state"),
+        (history::READY, "pushes_ready"),
         (read::LIST_ALL, "INTEGER PRIMARY KEY"),
         (read::LIST_STATE, "pushes_state"),
         (read::LIST_CASE, "pushes_lane"),

@@ -1,0 +1,11 @@
+//! Stories of delivery: an engine on a real store, answers from a script, a clock set by hand.
+
+mod bench;
+mod configures;
+mod connectors;
+mod decisions;
+mod faulty;
+mod order;
+mod steps;
+mod storing;
+mod uncertain;
