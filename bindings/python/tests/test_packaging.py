@@ -77,7 +77,7 @@ def test_wheel(maturin: str, tmp_path: Path) -> None:
 
 
 def test_source_distribution(maturin: str, tmp_path: Path) -> None:
-    run(maturin, "sdist", "-q", "-o", tmp_path, cwd=PROJECT)
+    run(maturin, "sdist", "-o", tmp_path, cwd=PROJECT)
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = archive.getnames()

@@ -3,6 +3,20 @@
 import os
 from typing import final
 
+__all__ = [
+    "Agent",
+    "after_fork",
+    "await_calls",
+    "begin_exit",
+    "panic_now",
+    "StopFlag",
+    "run_cli",
+    "next_lines",
+    "set_log_level",
+    "start_log",
+    "stop_log",
+]
+
 @final
 class Agent:
     def __new__(
