@@ -33,7 +33,7 @@ $(PYTHON_ENV)/ready: bindings/python/tests/requirements.txt | needs-venv
 torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
 	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
 
-check: needs-rust needs-lint ## formatting, lints and documentation, warnings as errors
+check: needs-rust needs-lint needs-python ## formatting, lints and documentation, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features

@@ -102,13 +102,14 @@ def after_fork() -> None:
 
 async def _await(wait: _Wait[T]) -> T:
     global _thread
-    with _changed:
-        _waits.add(wait)
-        if _thread is None:
-            _thread = threading.Thread(target=_run, name="casehook-watch", daemon=True)
-            _thread.start()
-        _changed.notify()
     try:
+        with _changed:
+            _waits.add(wait)
+            if _thread is None:
+                thread = threading.Thread(target=_run, name="casehook-watch", daemon=True)
+                thread.start()
+                _thread = thread
+            _changed.notify()
         return await wait.future
     finally:
         with _changed:
