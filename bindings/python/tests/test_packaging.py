@@ -6,6 +6,7 @@ Built without optimization, in the build directory of the workspace, so that it 
 from __future__ import annotations
 
 import email
+import importlib.util
 import os
 import subprocess
 import sys
@@ -39,14 +40,16 @@ def install(package: Path, folder: Path) -> None:
     """Installs it where nothing else is, and uses it there."""
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
-    # The same maturin as for the tests, at hand; everything else is the package's own affair.
-    maturin = subprocess.check_output(
-        [sys.executable, "-c", "import maturin, pathlib; print(pathlib.Path(maturin.__file__).parents[1])"], text=True
-    )
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Of the environment of the tests it is given the build backend, and nothing else.
+    backend = folder / "backend"
+    backend.mkdir()
+    for name in ("maturin", "tomli"):
+        if found := importlib.util.find_spec(name):
+            (backend / name).symlink_to(Path(str(found.origin)).parent)
     run(
         python, "-m", "pip", "install", "-q", "--no-index", "--no-build-isolation", package,
-        cwd=folder, MATURIN_PEP517_ARGS="--profile dev", PYTHONPATH=maturin.strip(), PATH=path,
+        cwd=folder, MATURIN_PEP517_ARGS="--profile dev", PYTHONPATH=str(backend),
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     )  # fmt: skip
     run(python, "-W", "error", "-c", SMOKE, cwd=folder)
     assert "--db" in run(python, "-m", "casehook", "--help", cwd=folder)
