@@ -4,9 +4,11 @@ CARGO ?= cargo
 FEATURES := --features cli
 # How `make install` builds: dist, or slim for a smaller library.
 PROFILE ?= dist
+PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check live live-net header install needs-rust needs-lint needs-python
+.PHONY: help demo test test-rust test-python torture check live live-net header install \
+	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,13 +16,28 @@ help: ## this list
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
 
-test: needs-rust ## every test that needs nothing but this machine, documentation examples included
+test: test-rust test-python ## every test that needs nothing but this machine, documentation examples included
+
+test-rust: needs-rust
 	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
+
+# A virtual environment of its own, and in it the package as it is installed, not as it lies in the source tree.
+test-python: needs-rust $(PYTHON_ENV)/ready
+	rm -rf $(PYTHON_ENV)/wheels
+	CARGO="$(firstword $(CARGO))" $(PYTHON_ENV)/bin/maturin build -q --profile dev -m bindings/python/Cargo.toml -o $(PYTHON_ENV)/wheels
+	$(PYTHON_ENV)/bin/python -m pip install -q --force-reinstall --no-deps $(PYTHON_ENV)/wheels/*.whl
+	cd bindings/python && $(PYTHON_ENV)/bin/python -m pytest -W error --doctest-modules --pyargs casehook tests
+
+$(PYTHON_ENV)/ready: bindings/python/tests/requirements.txt | needs-venv
+	rm -rf $(PYTHON_ENV)
+	python3 -m venv $(PYTHON_ENV)
+	$(PYTHON_ENV)/bin/python -m pip install -q --disable-pip-version-check -r bindings/python/tests/requirements.txt
+	touch $@
 
 torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
 	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
 
-check: needs-rust needs-lint ## formatting, lints and documentation, warnings as errors
+check: needs-rust needs-lint needs-python ## formatting, lints and documentation, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
@@ -50,3 +67,7 @@ needs-lint:
 
 needs-python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3, or your system's equivalent" >&2; exit 1; }
+
+needs-venv: needs-python
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "python3 is too old: the Python package needs 3.10 or newer" >&2; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing: apt-get install python3-venv, or your system's equivalent" >&2; exit 1; }

@@ -1,0 +1,391 @@
+"""The agent: what a program calls."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from casehook import _life, _native, _results, _watch
+from casehook._errors import ArgumentError, CaseError, ConfigError, Error, ForkedError
+
+Timeout: TypeAlias = float | timedelta | None
+"""Seconds or a timedelta; none is no limit."""
+
+Document: TypeAlias = Mapping[str, Any] | str
+"""A JSON object, as a mapping or as text."""
+
+Comments: TypeAlias = Iterable[tuple[str, str] | Mapping[str, str]]
+"""Pairs of id and text, or objects with ``commentId`` and ``comment``."""
+
+_PAGE = 100
+
+
+def case(
+    title: str,
+    *,
+    case_id: str | None = None,
+    description: str | None = None,
+    tags: Iterable[str] = (),
+    severity: str | None = None,
+    status: str | None = None,
+    comments: Comments = (),
+    external_id: str | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The ``params`` object of a case, for :meth:`Agent.push_many` and others that take one.
+
+    >>> case("Disk full", case_id="host-7/disk", tags=["infra"])
+    {'incident': {'title': 'Disk full', 'id': 'host-7/disk', 'tags': ['infra']}, 'comments': []}
+    """
+    incident: dict[str, Any] = {"title": title}
+    if case_id is not None:
+        incident["id"] = case_id
+    if description is not None:
+        incident["description"] = description
+    if severity is not None:
+        incident["severity"] = severity
+    if status is not None:
+        incident["status"] = status
+    if tags:
+        # A lone string stays one, to be refused, rather than to become a tag for each of its letters.
+        incident["tags"] = tags if isinstance(tags, str) else list(tags)
+    if external_id is not None:
+        incident["externalId"] = external_id
+    if fields is not None:
+        incident["fields"] = dict(fields)
+    return {"incident": incident, "comments": [_comment(comment) for comment in comments]}
+
+
+class Agent:
+    """An open outbox and, unless ``drain`` is false, the threads that deliver it.
+
+    ``path`` is the database; it is created, readable by its owner alone, when it is not there. An agent may be used
+    from many threads. Opening the same database again in one process gives another agent that shares the database and
+    the threads. In a forked child every call raises :class:`ForkedError`; the child opens an agent of its own.
+
+    ``key``
+        the 32 bytes that encrypt stored secrets, in place of ``CASEHOOK_KEY`` and the key file beside the database
+    ``settings``
+        what holds for every connector (allowed hosts, limits, time-outs), a mapping or JSON text
+    ``workers``
+        how many threads deliver at once
+    ``drain``
+        whether this agent delivers, or only stores and reads
+    ``max_queued``
+        how many undelivered pushes the outbox may hold
+    ``history``, ``history_count``
+        how long and how many delivered, superseded and cancelled pushes are kept; the time in seconds or a timedelta
+    ``secret_env``, ``secret_dir``
+        the environment variables, and the directory of files, that a connector's secrets may refer to
+
+    As a context manager it is closed at the end. An agent that is forgotten is closed when the interpreter exits.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_native", "_path", "_pid")
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: bytes | None = None,
+        settings: Document | None = None,
+        workers: int = 4,
+        drain: bool = True,
+        max_queued: int = 1_000_000,
+        history: float | timedelta = timedelta(days=30),
+        history_count: int = 100_000,
+        secret_env: Iterable[str] = (),
+        secret_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._closed = True
+        self._path = os.fspath(path)
+        if key is not None and len(key) != 32:
+            raise ArgumentError(f"a key has 32 bytes, not {len(key)}", "key")
+        self._native = _native.Agent(
+            self._path,
+            key,
+            None if settings is None else _document(settings, "settings"),
+            workers,
+            drain,
+            max_queued,
+            _seconds(history) or 0.0,
+            history_count,
+            list(secret_env),
+            secret_dir,
+        )
+        self._closed = False
+        self._pid = os.getpid()
+        _life.opened(self)
+
+    def configure(
+        self, name: str, config: Document, secrets: Document | None = None
+    ) -> list[_results.ConnectorWarning]:
+        """Stores a connector under ``name``, new or in place of the one there.
+
+        ``config`` is the connector's config, or a whole document with ``config`` and ``secrets`` in it. Without secrets
+        the stored ones are kept, as long as the connector sends to the same places. Returns what may go wrong though
+        the document is accepted.
+
+        Raises :class:`ConfigError`, which names the field and says what would be right; nothing is stored then.
+        """
+        given = None if secrets is None else _document(secrets, "secrets")
+        return _results.warnings(self._native.configure(name, _document(config, "config"), given))
+
+    def connector(self, name: str) -> _results.Connector:
+        """The connector of that name, its secrets left out. Raises :class:`NotFoundError`."""
+        return _results.connector(self._native.connector(name))
+
+    def connectors(self) -> list[_results.Connector]:
+        """Every connector, by name, secrets left out."""
+        return _results.connectors(self._native.connectors())
+
+    def remove(self, name: str, *, cancel: bool = False) -> None:
+        """Forgets a connector and its secrets; its links stay.
+
+        Raises :class:`StateError` while it has undelivered pushes, unless they are to be cancelled with it.
+        """
+        self._native.remove(name, cancel)
+
+    def push(
+        self,
+        connector: str,
+        params: Document | None = None,
+        *,
+        title: str | None = None,
+        case_id: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] = (),
+        severity: str | None = None,
+        status: str | None = None,
+        comments: Comments = (),
+        external_id: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Accepts a case for delivery and returns the number of the push. The network is not touched.
+
+        The case is given either by its parts or as a whole (``params``, the object with ``incident`` and ``comments``).
+        The push survives power loss once this returns. Pushes with one ``case_id`` end up in one incident, in order; a
+        comment is sent once under its id. ``fields`` are fields of your own, for ``case.fields.NAME`` in templates.
+
+        Raises :class:`CaseError` for a case over a limit or that cannot be rendered; :class:`QueueFullError`,
+        :class:`FullError` and :class:`BusyError` can be tried again. Nothing is stored then.
+        """
+        if title is not None:
+            if params is not None:
+                raise TypeError("push() takes a title or params, not both")
+            params = case(
+                title,
+                case_id=case_id,
+                description=description,
+                tags=tags,
+                severity=severity,
+                status=status,
+                comments=comments,
+                external_id=external_id,
+                fields=fields,
+            )
+        elif params is None:
+            raise TypeError("push() needs a title, or params")
+        elif case_id or description or tags or severity or status or comments or external_id or fields:
+            raise TypeError("push() takes params or the parts of a case, not both")
+        return self._native.push(connector, _case(params))
+
+    def push_many(self, connector: str, cases: Iterable[Document]) -> list[int]:
+        """Accepts many cases in one transaction, all or none; the numbers are in the order of ``cases``.
+
+        Each is a ``params`` object, such as :func:`casehook.case` makes.
+        """
+        return self._native.push_many(connector, [_case(one) for one in cases])
+
+    def status(self, push: int) -> _results.PushStatus:
+        """Where a push stands. Raises :class:`NotFoundError`; history is pruned after a while."""
+        return _results.push_status(self._native.status(push))
+
+    def attempts(self, push: int) -> list[_results.Attempt]:
+        """What happened to a push so far, oldest first."""
+        return _results.attempts(self._native.attempts(push))
+
+    def pushes(
+        self,
+        *,
+        state: _results.PushState | None = None,
+        connector: str | None = None,
+        case_id: str | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[_results.PushStatus]:
+        """Pushes, newest first, read page by page as they are asked for.
+
+        Those in that state, of that connector, of that case, older than the push ``before``; all of these must hold.
+        """
+        left = math.inf if limit is None else limit
+        page = min(_PAGE, max(0, int(min(left, _PAGE))))
+        # The first page is read now: what is wrong with the call is told by the call.
+        found = _results.push_statuses(self._native.pushes(state, connector, case_id, before, page))
+
+        def pages() -> Iterator[_results.PushStatus]:
+            nonlocal found, left
+            while found:
+                yield from found
+                left -= len(found)
+                if len(found) < _PAGE or left <= 0:
+                    return
+                size = int(min(left, _PAGE))
+                text = self._native.pushes(state, connector, case_id, found[-1].id, size)
+                found = _results.push_statuses(text)
+
+        return pages()
+
+    def wait(self, push: int, timeout: Timeout = None) -> _results.PushStatus:
+        """Waits until a push is delivered, failed, cancelled or held, and returns where it stands then.
+
+        For a superseded push it follows the one that took its place. Raises :class:`TimeoutError` when that takes
+        longer than ``timeout``; the push goes on. Ctrl-C interrupts it.
+        """
+        return _results.push_status(self._native.wait(push, _seconds(timeout)))
+
+    async def wait_async(self, push: int, timeout: Timeout = None) -> _results.PushStatus:
+        """As :meth:`wait`, without blocking the event loop; any number of them share one thread."""
+        return _results.push_status(await _watch.wait(self._native, push, _seconds(timeout)))
+
+    def flush(self, timeout: Timeout = None) -> bool:
+        """Waits until nothing is left to deliver.
+
+        False when the time ran out, and at once when only pushes remain that nothing moves by itself: held ones, those
+        behind them, and those of paused or blocked connectors. Ctrl-C interrupts it.
+        """
+        return self._native.flush(_seconds(timeout))
+
+    async def flush_async(self, timeout: Timeout = None) -> bool:
+        """As :meth:`flush`, without blocking the event loop."""
+        return await _watch.flush(self._native, _seconds(timeout))
+
+    def retry(self, push: int) -> None:
+        """Sends a failed or held push again, from the first step that is not done."""
+        self._native.retry(push)
+
+    def cancel(self, push: int) -> None:
+        """Gives up a push that is queued, waiting or held."""
+        self._native.cancel(push)
+
+    def adopt(self, push: int, external_id: str) -> None:
+        """Names the incident of a held push; it goes on from there."""
+        self._native.adopt(push, external_id)
+
+    def discard(self, push: int) -> None:
+        """Removes a failed push for good."""
+        self._native.discard(push)
+
+    def link(self, connector: str, case_id: str) -> _results.Link | None:
+        """The incident that a case is linked to at the connector's present target."""
+        found = self._native.link(connector, case_id)
+        return None if found is None else _results.link(found)
+
+    def stats(self) -> _results.Stats:
+        """Counts and health, by connector."""
+        return _results.stats(self._native.stats())
+
+    def preview(self, connector: str, params: Document) -> list[_results.Request]:
+        """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing."""
+        return _results.requests(self._native.preview(connector, _case(params)))
+
+    def test(self, connector: str, params: Document) -> _results.TestReport:
+        """Runs the steps of this case against the target, for real, outside the outbox.
+
+        It opens or updates an incident there and leaves nothing here. Stops at the first step that fails. Takes as long
+        as the exchanges take.
+        """
+        return _results.report(self._native.test(connector, _case(params)))
+
+    def pause(self, connector: str) -> None:
+        """Stops delivering for a connector until :meth:`resume`, across restarts. It accepts pushes meanwhile."""
+        self._native.pause(connector)
+
+    def resume(self, connector: str) -> None:
+        """Delivers for a paused connector again."""
+        self._native.resume(connector)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Writes a consistent copy of the database to a new file, while everything goes on. It carries no key."""
+        self._native.backup(path)
+
+    def close(self, timeout: float | timedelta = 5) -> None:
+        """Stops: waits for requests under way up to ``timeout``, then ends them. What was not delivered stays stored.
+
+        Later calls raise :class:`ClosedError`; a second close does nothing.
+        """
+        self._native.close(_seconds(timeout) or 0.0)
+        self._closed = True
+        _life.closed(self)
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except ForkedError:
+            # A child that leaves the block of its parent has nothing to close.
+            pass
+
+    def __del__(self) -> None:
+        if not self._closed and self._pid == os.getpid():
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
+
+    def __repr__(self) -> str:
+        state = " closed" if self._closed else ""
+        return f"<casehook.Agent {self._path!r}{state}>"
+
+
+def _comment(comment: tuple[str, str] | Mapping[str, str]) -> Mapping[str, str]:
+    if isinstance(comment, Mapping):
+        return comment
+    try:
+        id, text = comment
+    except (TypeError, ValueError):
+        raise CaseError(f"a comment is a pair of id and text, not {comment!r}", "comments") from None
+    return {"commentId": id, "comment": text}
+
+
+def _case(params: Document) -> str:
+    return _json(params, "params", CaseError)
+
+
+def _document(document: Document, name: str) -> str:
+    return _json(document, name, ConfigError)
+
+
+def _json(document: Document, name: str, refusal: type[Error]) -> str:
+    if isinstance(document, str):
+        return document
+    try:
+        return _encode(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise refusal(f"this is no JSON object: {error}", name) from error
+
+
+def _other(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not a type of JSON")
+
+
+_encode = json.JSONEncoder(allow_nan=False, default=_other, separators=(",", ":")).encode
+
+
+def _seconds(timeout: Timeout) -> float | None:
+    if timeout is None:
+        return None
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    # Written so that it refuses what is not a number, too.
+    if not seconds >= 0:
+        raise ArgumentError(f"{timeout} is no time; give seconds from 0 on, or a timedelta", "timeout")
+    return seconds

@@ -1,0 +1,70 @@
+"""The life of a process: what is open is closed when the interpreter exits, and a forked child starts afresh."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from typing import Protocol
+
+from casehook import _logs, _native, _watch
+
+EXIT_SECONDS = 5.0
+"""How long an interpreter that exits waits for requests under way."""
+
+
+class Closable(Protocol):
+    """What is closed when the interpreter exits."""
+
+    def close(self, timeout: float) -> None: ...
+
+
+_lock = threading.Lock()
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def opened(agent: Closable) -> None:
+    """Has it closed at exit, if it is still there; and has log lines fetched from now on."""
+    with _lock:
+        _open.add(agent)
+    _logs.start()
+
+
+def closed(agent: Closable) -> None:
+    """It needs no closing any more."""
+    with _lock:
+        _open.discard(agent)
+    _logs.drain()
+
+
+@atexit.register
+def _at_exit() -> None:
+    # Threads of the library never call Python, but a daemon thread of the program may be inside a call. It has to be
+    # back before the interpreter is gone: closing ends every wait.
+    deadline = time.monotonic() + EXIT_SECONDS
+    _native.begin_exit()
+    with _lock:
+        agents = list(_open)
+    for agent in agents:
+        try:
+            agent.close(max(0.0, deadline - time.monotonic()))
+        except Exception as error:
+            _logs.logger.warning("closing at exit: %s", error)
+    _watch.stop()
+    _logs.stop()
+    _native.await_calls(max(1.0, deadline - time.monotonic()))
+
+
+def _in_child() -> None:
+    global _lock, _open
+    # The lock may be held by a thread that the child does not have, and what was opened is the parent's.
+    _lock = threading.Lock()
+    _open = weakref.WeakSet()
+    _native.after_fork()
+    _watch.after_fork()
+    _logs.after_fork()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,318 @@
+"""Exit, signals and forks, each in an interpreter of its own.
+
+``CASEHOOK_EXITS`` says how often each way to exit is tried (3 times when not set).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from case_system import CaseSystem, free_port
+from conftest import TESTS, Script
+
+EXITS = int(os.environ.get("CASEHOOK_EXITS", "3"))
+
+FORGET = """
+import logging, sys, threading
+from case_system import config
+import casehook
+
+logging.basicConfig(level=logging.DEBUG, handlers=[logging.NullHandler()])
+port, manner = int(sys.argv[1]), sys.argv[2]
+agent = casehook.Agent(sys.argv[3])
+agent.configure("tracker", config(port))
+for n in range(20):
+    push = agent.push("tracker", title=f"t{n}", case_id=f"c{n}", comments=[("a", "b")])
+
+def wait(number):
+    # Ends with the agent; the interpreter may be gone before the exception is caught.
+    while True:
+        try:
+            agent.wait(push) if number % 2 else agent.flush()
+        except casehook.Error:
+            return
+
+if manner == "threads":
+    for number in range(4):
+        threading.Thread(target=wait, args=(number,), daemon=True).start()
+elif manner == "pushing":
+    def work():
+        while True:
+            try:
+                agent.push("tracker", title="more")
+            except casehook.Error:
+                return
+    threading.Thread(target=work, daemon=True).start()
+elif manner == "raise":
+    sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize("manner", ["plain", "threads", "pushing", "raise"])
+@pytest.mark.parametrize("target", ["down", "slow", "up"])
+def test_a_forgotten_agent_neither_hangs_nor_crashes(target: str, manner: str, tmp_path: Path) -> None:
+    system = None if target == "down" else CaseSystem(delay=30.0 if target == "slow" else 0.0)
+    path = tmp_path / "forget.py"
+    path.write_text(FORGET)
+    command = [sys.executable, "-W", "error", str(path), str(system.port if system else free_port()), manner]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONFAULTHANDLER": "1"}
+
+    def once(run: int) -> tuple[int, str, float]:
+        began = time.monotonic()
+        whole = [*command, str(tmp_path / f"{run}.db")]
+        done = subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stderr, time.monotonic() - began
+
+    try:
+        # A slow target costs each run the time allowed for requests under way: several at once.
+        with ThreadPoolExecutor(4) as lanes:
+            runs = list(lanes.map(once, range(EXITS)))
+    finally:
+        if system:
+            system.close()
+    assert [(code, errors) for code, errors, _ in runs] == [(0, "")] * EXITS
+    assert max(seconds for _, _, seconds in runs) < 30
+
+
+WAITING = """
+import sys, time
+from case_system import config
+import casehook
+
+agent = casehook.Agent("cases.db")
+agent.configure("tracker", config(int(sys.argv[1])))
+push = agent.push("tracker", title="t")
+print("waiting", flush=True)
+try:
+    agent.wait(push) if sys.argv[2] == "wait" else agent.flush()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    assert agent.status(push).state in ("queued", "waiting", "sending")
+"""
+
+
+@pytest.mark.parametrize("what", ["wait", "flush"])
+def test_ctrl_c_interrupts_at_once(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "waiting.py"
+    path.write_text(WAITING)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, str(path), str(free_port()), what]
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as lines:
+        assert lines.readline() == "waiting\n"
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert lines.readline() == "interrupted\n"
+        # A tenth of a second is promised; the rest is for a busy machine.
+        assert time.monotonic() - began < 2
+    assert process.wait(timeout=30) == 0
+
+
+FORKS = """
+import os, sys, warnings
+# From 3.12 on Python warns of every fork of a process with threads.
+warnings.simplefilter("ignore", DeprecationWarning)
+from case_system import CaseSystem, config
+import casehook
+
+system = CaseSystem()
+agent = casehook.Agent("cases.db")
+agent.configure("tracker", config(system.port))
+first = agent.push("tracker", title="parent", case_id="parent")
+
+def child(number):
+    for call in (agent.stats, lambda: agent.push("tracker", title="x"), lambda: agent.wait(first), agent.close):
+        try:
+            call()
+        except casehook.ForkedError as error:
+            assert error.code == "forked"
+        else:
+            raise AssertionError("a call of the parent's agent went through")
+    with agent:
+        pass
+    try:
+        # SQLite of this process holds locks that are the parent's.
+        casehook.Agent("cases.db")
+    except casehook.ForkedError as error:
+        assert error.field == "path"
+    else:
+        raise AssertionError("the parent's database was opened")
+
+def own(number):
+    with casehook.Agent(f"child-{number}.db") as own:
+        own.configure("tracker", config(system.port))
+        push = own.push("tracker", title=f"child {number}", case_id=f"child {number}")
+        assert own.wait(push, 30).state == "delivered", own.status(push)
+
+def check():
+    assert agent.wait(first, 30).state == "delivered"
+    assert agent.flush(30) is True
+"""
+
+
+def test_os_fork(script: Script) -> None:
+    done = script(
+        FORKS
+        + """
+for number in range(3):
+    pid = os.fork()
+    if pid == 0:
+        child(number)
+        own(number)
+        # One leaves by the way of the interpreter, with all that it does at exit.
+        sys.exit(0) if number == 0 else os._exit(0)
+    check()
+    assert os.waitpid(pid, 0)[1] == 0
+agent.push("tracker", title="again")
+check()
+subjects = sorted(ticket["subject"] for ticket in system.tickets.values())
+assert subjects == ["again", "child 0", "child 1", "child 2", "parent"], subjects
+agent.close()
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(method: str, script: Script) -> None:
+    text = FORKS if method == "fork" else FORKS.replace("\nsystem =", "\nif __name__ == '__main__':\n  system =")
+    if method == "fork":
+        body = """
+import multiprocessing
+context = multiprocessing.get_context("fork")
+def work(number):
+    child(number)
+    own(number)
+workers = [context.Process(target=work, args=(n,)) for n in range(2)]
+for worker in workers: worker.start()
+for worker in workers: worker.join(60)
+assert [worker.exitcode for worker in workers] == [0, 0]
+check()
+agent.close()
+"""
+    else:
+        text = """
+import multiprocessing, sys
+from case_system import CaseSystem, config
+import casehook
+
+def work(number, port):
+    with casehook.Agent("cases.db") as own:
+        push = own.push("tracker", title=f"child {number}", case_id=f"child {number}")
+        assert own.wait(push, 30).state == "delivered"
+"""
+        body = f"""
+if __name__ == "__main__":
+    system = CaseSystem()
+    with casehook.Agent("cases.db") as agent:
+        agent.configure("tracker", config(system.port))
+        context = multiprocessing.get_context("{method}")
+        workers = [context.Process(target=work, args=(n, system.port)) for n in range(2)]
+        for worker in workers: worker.start()
+        for worker in workers: worker.join(60)
+        assert [worker.exitcode for worker in workers] == [0, 0]
+        assert agent.flush(30) is True
+    assert len(system.tickets) == 2
+"""
+    done = script(text + body)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_server_that_forks_its_workers(script: Script) -> None:
+    """As gunicorn does with a preloaded application: the master closes before it forks, the workers open."""
+    done = script(
+        """
+        import os, signal, sys, time
+        from case_system import CaseSystem, config
+        import casehook
+
+        system = CaseSystem()
+        with casehook.Agent("cases.db") as agent:
+            agent.configure("tracker", config(system.port))
+            agent.wait(agent.push("tracker", title="master", case_id="master"), 30)
+        workers = []
+        for number in range(3):
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+                own = casehook.Agent("cases.db")
+                for n in range(5):
+                    own.push("tracker", title=f"{number}/{n}", case_id=f"{number}/{n}")
+                while True:
+                    time.sleep(60)
+            workers.append(pid)
+        deadline = time.monotonic() + 40
+        with casehook.Agent("cases.db", drain=False) as agent:
+            while len(list(agent.pushes(state="delivered"))) < 16:
+                assert time.monotonic() < deadline, list(agent.pushes())
+                time.sleep(0.05)
+        for pid in workers: os.kill(pid, signal.SIGTERM)
+        for pid in workers: assert os.waitpid(pid, 0)[1] == 0
+        assert len(system.tickets) == 16
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_fork_while_threads_log_and_wait(script: Script) -> None:
+    """Locks that other threads hold at the moment of the fork bind nobody in the child."""
+    done = script(
+        FORKS
+        + """
+import logging, threading, faulthandler
+faulthandler.dump_traceback_later(40, exit=True)
+logging.basicConfig(level=logging.DEBUG, handlers=[logging.NullHandler()])
+stop = threading.Event()
+def noise():
+    n = 0
+    while not stop.is_set():
+        n += 1
+        agent.wait(agent.push("tracker", title=f"noise {n}"), 30)
+threads = [threading.Thread(target=noise) for _ in range(4)]
+for thread in threads: thread.start()
+for number in range(10):
+    pid = os.fork()
+    if pid == 0:
+        child(number)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+stop.set()
+for thread in threads: thread.join()
+agent.close()
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_agent_opened_or_used_at_exit(script: Script) -> None:
+    done = script(
+        """
+        import atexit
+
+        def early():
+            # Registered before casehook, it runs after casehook has closed everything.
+            for call in (agent.stats, lambda: casehook.Agent("other.db")):
+                try:
+                    call()
+                except casehook.ClosedError:
+                    print("closed")
+
+        atexit.register(early)
+        import casehook
+        from case_system import config
+
+        agent = casehook.Agent("cases.db", drain=False)
+        agent.configure("tracker", config(9))
+        atexit.register(lambda: print("pushed", agent.push("tracker", title="last words")))
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "pushed 1\nclosed\nclosed\n", "")
