@@ -1,4 +1,7 @@
 //! Chapters for people who run casehook, beside the reference of its types.
 
+#[doc = include_str!("delivery.md")]
+pub mod delivery {}
+
 #[doc = include_str!("networking.md")]
 pub mod networking {}
