@@ -7,7 +7,7 @@ PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python torture check live live-net header install \
+.PHONY: help demo test test-rust test-python torture bench check live live-net header install \
 	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
@@ -49,6 +49,9 @@ live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: ins
 live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
 	$(CARGO) build $(FEATURES)
 	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+
+bench: needs-rust ## figures as ratios of interleaved rounds (a release build; about two minutes)
+	$(CARGO) test --release -q -p casehook --lib transport::tests::ratios -- --ignored --nocapture
 
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current

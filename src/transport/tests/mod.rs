@@ -4,6 +4,7 @@ mod answers;
 mod certificates;
 mod failures;
 mod proxies;
+mod ratios;
 mod redirects;
 mod requests;
 mod server;
