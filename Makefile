@@ -7,7 +7,7 @@ PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python torture bench check live live-net header install \
+.PHONY: help demo test test-rust test-python torture nightly bench check live live-net header install \
 	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
@@ -36,6 +36,11 @@ $(PYTHON_ENV)/ready: bindings/python/tests/requirements.txt | needs-venv
 
 torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
 	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
+
+nightly: torture ## torture and the other tests in their big sizes (about an hour)
+	CASEHOOK_FAULTS=$${CASEHOOK_FAULTS:-500} CASEHOOK_KILLS=$${CASEHOOK_KILLS:-1000} CASEHOOK_CUTS=$${CASEHOOK_CUTS:-all} \
+		$(CARGO) test -q --test faults --test network_faults -- --nocapture
+	PROPTEST_CASES=$${PROPTEST_CASES:-5000} $(CARGO) test -q --lib drain::tests::model
 
 check: needs-rust needs-lint needs-python ## formatting, lints and documentation, warnings as errors
 	$(CARGO) fmt --all --check
