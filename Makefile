@@ -26,7 +26,7 @@ test-python: needs-rust $(PYTHON_ENV)/ready
 	rm -rf $(PYTHON_ENV)/wheels
 	CARGO="$(firstword $(CARGO))" $(PYTHON_ENV)/bin/maturin build -q --profile dev -m bindings/python/Cargo.toml -o $(PYTHON_ENV)/wheels
 	$(PYTHON_ENV)/bin/python -m pip install -q --force-reinstall --no-deps $(PYTHON_ENV)/wheels/*.whl
-	cd bindings/python && $(PYTHON_ENV)/bin/python -m pytest -W error --doctest-modules --pyargs casehook tests
+	cd bindings/python && $(PYTHON_ENV)/bin/python -m pytest -W error --timeout 300 --doctest-modules --pyargs casehook tests
 
 $(PYTHON_ENV)/ready: bindings/python/tests/requirements.txt | needs-venv
 	rm -rf $(PYTHON_ENV)

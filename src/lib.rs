@@ -46,6 +46,7 @@ mod model;
 mod options;
 mod outbox;
 mod process;
+mod response;
 mod step;
 mod store;
 mod template;

@@ -1,8 +1,9 @@
 //! The requests that a push would send, rendered without sending.
 
+use crate::connector::Prepared;
 use crate::error::{Error, Result};
 use crate::model::{Case, Header, Link, Request, Step};
-use crate::step::{self, Prepared, Subject};
+use crate::step::{self, Subject};
 use crate::template::RenderError;
 use crate::transport;
 

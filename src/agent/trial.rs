@@ -2,10 +2,11 @@
 
 use super::preview::{known_id, shown, subject};
 use crate::clock::Clock;
+use crate::connector::Prepared;
 use crate::drain::reading;
 use crate::model::{Answer, Case, Comment, Header, Link, Step, TestReport, TestStep};
 use crate::outbox::machine::Success;
-use crate::step::{self, Prepared, Subject};
+use crate::step::{self, Subject};
 use crate::transport::{self, Transport};
 
 /// How much of a body a report quotes, in bytes.

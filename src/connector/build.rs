@@ -11,9 +11,9 @@ use super::proxy::OwnProxy;
 use super::{headers, table};
 use crate::error::{Error, Result};
 use crate::model::limits;
-use crate::step::path::ResponsePath;
+use crate::response::ResponsePath;
 use crate::template::{BodyTemplate, Slot, UrlTemplate};
-use crate::transport::Method;
+use crate::transport::{Method, Verification};
 
 /// Checks a `config` object; returns it with the defaults of the reference, and typed.
 pub(crate) fn build(object: Map<String, Value>) -> Result<(Map<String, Value>, Config)> {

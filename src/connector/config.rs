@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::oauth::OAuth2;
-use super::proxy::{OwnProxy, ProxyPolicy};
-use crate::step::path::ResponsePath;
+use super::proxy::OwnProxy;
+use crate::response::ResponsePath;
 use crate::template::{BodyTemplate, UrlTemplate};
-use crate::transport::Method;
+use crate::transport::{Method, ProxyPolicy, Verification};
 
 /// A validated connector document, without secrets.
 #[derive(Debug, Clone)]
@@ -100,29 +100,6 @@ pub(crate) struct Tls {
 pub(crate) enum CertType {
     CrtKey,
     Pfx,
-}
-
-/// How much of a server's certificate is verified.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Verification {
-    /// Its chain, its validity and its name.
-    #[default]
-    Full,
-    /// Its chain and its validity.
-    Certificate,
-    None,
-}
-
-impl Verification {
-    /// From `full`, `certificate` or `none`.
-    pub(crate) fn from_word(word: &str) -> Option<Verification> {
-        match word {
-            "full" => Some(Verification::Full),
-            "certificate" => Some(Verification::Certificate),
-            "none" => Some(Verification::None),
-            _ => None,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::config::Verification;
-use super::network::HostTls;
 use super::table::{self, Field, Kind, Need};
 use super::words;
 use crate::error::{Error, Result};
+use crate::transport::HostTls;
 use crate::transport::Roots;
+use crate::transport::Verification;
 
 /// The largest file of certificate authorities, in bytes: several times what a system brings along.
 const FILE_BYTES: u64 = 4 * 1024 * 1024;

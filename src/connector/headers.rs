@@ -76,6 +76,30 @@ pub(crate) fn read(path: &str, map: Option<&Map<String, Value>>) -> Result<Vec<(
     Ok(headers)
 }
 
+/// Parts of names whose values are credentials more often than not.
+const TELLTALES: [&str; 11] = [
+    "authorization",
+    "authenticate",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "api-key",
+    "apikey",
+    "api_key",
+    "credential",
+];
+
+/// Whether a header of that name is taken for a credential, and its value never shown.
+pub(crate) fn is_secret_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    if name == "idempotency-key" {
+        return false;
+    }
+    TELLTALES.iter().any(|part| name.contains(part)) || name.ends_with("-key") || name == "key"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,12 +4,11 @@ use zeroize::Zeroizing;
 
 use super::config::{Auth, CertType, Config};
 use super::network::Material;
-use super::proxy::ProxyLogin;
 use super::secret::Secrets;
 use super::{SecretSources, Warning};
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
-use crate::transport::{Identity, Roots};
+use crate::transport::{Identity, ProxyLogin, Roots};
 
 /// How long before its end a certificate is warned of, in seconds.
 const WARN_BEFORE: i64 = 30 * 24 * 60 * 60;

@@ -6,10 +6,10 @@ pub(crate) mod config;
 mod custom_hosts;
 pub(crate) mod fields;
 mod headers;
-mod hosts;
 mod material;
 mod network;
 mod oauth;
+mod prepared;
 mod proxy;
 mod secret;
 pub(crate) mod settings;
@@ -25,10 +25,11 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
+use crate::transport::{NetworkPolicy, ProxyPolicy};
 
-pub(crate) use config::{Config, Verification};
-pub(crate) use network::{NetworkPolicy, TlsPolicy};
-pub(crate) use proxy::{ProxyKind, ProxyPolicy};
+pub(crate) use config::Config;
+pub(crate) use headers::is_secret_header;
+pub(crate) use prepared::Prepared;
 use secret::Secrets;
 pub use settings::Settings;
 
@@ -217,11 +218,7 @@ impl Connector {
 
     /// Secrets read (references resolved), headers made: ready to render requests.
     /// The error's text says which reference cannot be read.
-    pub(crate) fn prepare(
-        &self,
-        settings: &Settings,
-        sources: &SecretSources,
-    ) -> Result<crate::step::Prepared> {
+    pub(crate) fn prepare(&self, settings: &Settings, sources: &SecretSources) -> Result<Prepared> {
         let secrets = self.secrets()?;
         let credentials = auth::credentials(&self.config, &secrets, sources)?;
         let material = material::read(&self.config, &secrets, sources)?;
@@ -231,7 +228,7 @@ impl Connector {
             auth::mask_login(&mut masks, &login.user, &login.password);
             auth::mask_login(&mut echo_masks, &login.user, &login.password);
         }
-        Ok(crate::step::Prepared {
+        Ok(Prepared {
             config: Arc::clone(&self.config),
             authorization: credentials.authorization,
             secret_headers: credentials.headers,
@@ -243,8 +240,8 @@ impl Connector {
     }
 
     /// Ready to render, but not to send: for checks that must work without the key of the secrets.
-    pub(crate) fn without_secrets(&self, settings: &Settings) -> crate::step::Prepared {
-        crate::step::Prepared {
+    pub(crate) fn without_secrets(&self, settings: &Settings) -> Prepared {
+        Prepared {
             config: Arc::clone(&self.config),
             authorization: None,
             secret_headers: Vec::new(),

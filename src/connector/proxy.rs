@@ -1,56 +1,15 @@
 //! Proxies: the one of the settings, and the one of a connector that has its own.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::config::Verification;
-use super::hosts::AllowedHosts;
-use super::network::TlsPolicy;
 use super::table::{Field, Kind, Need};
 use super::{headers, table};
 use crate::error::{Error, Result};
-use crate::transport::Roots;
-
-/// What a proxy speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ProxyKind {
-    Http,
-    /// HTTP through TLS to the proxy itself.
-    Https,
-    Socks5 {
-        /// Whether the proxy resolves the names of targets (`socks5h`), or casehook does.
-        remote_names: bool,
-    },
-}
-
-/// A proxy and how it is used. Prints without its login and headers.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ProxyPolicy {
-    pub(crate) kind: ProxyKind,
-    pub(crate) host: Host<String>,
-    pub(crate) port: u16,
-    pub(crate) login: Option<ProxyLogin>,
-    /// For the proxy alone; they never reach a target.
-    pub(crate) headers: Vec<(String, String)>,
-    /// How an https proxy proves who it is.
-    pub(crate) tls: TlsPolicy,
-    pub(crate) bypass: Option<AllowedHosts>,
-    pub(crate) only: Option<AllowedHosts>,
-    /// A connector's own proxy is held to allowedHosts and to the address policy like a target; the one of the
-    /// settings is not.
-    pub(crate) of_connector: bool,
-}
-
-/// How casehook logs in to a proxy.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct ProxyLogin {
-    pub(crate) user: Zeroizing<String>,
-    pub(crate) password: Zeroizing<String>,
-}
+use crate::transport::{AllowedHosts, ProxyKind, ProxyLogin, ProxyPolicy, Roots, TlsPolicy, Verification};
 
 /// `proxy` of a connector, before secrets and settings come to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,26 +99,6 @@ impl ProxyPolicy {
             of_connector: false,
         })
     }
-
-    /// Whether requests to this URL go through it.
-    pub(crate) fn carries(&self, url: &Url) -> bool {
-        let listed = |list: &Option<AllowedHosts>| list.as_ref().map(|list| list.allows(url));
-        listed(&self.bypass) != Some(true) && listed(&self.only) != Some(false)
-    }
-
-    /// As messages show it.
-    pub(crate) fn named(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// As allowedHosts sees it.
-    pub(crate) fn url(&self) -> Option<Url> {
-        let scheme = match self.kind {
-            ProxyKind::Https => "https",
-            _ => "http",
-        };
-        Url::parse(&format!("{scheme}://{}:{}", self.host, self.port)).ok()
-    }
 }
 
 impl OwnProxy {
@@ -245,24 +184,6 @@ fn decoded(text: &str) -> Option<Zeroizing<String>> {
     std::str::from_utf8(&bytes)
         .ok()
         .map(|text| Zeroizing::new(text.to_owned()))
-}
-
-impl std::hash::Hash for ProxyPolicy {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (self.kind, &self.host, self.port).hash(state);
-    }
-}
-
-impl fmt::Debug for ProxyPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxyPolicy")
-            .field("kind", &self.kind)
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("login", &self.login.is_some())
-            .field("of_connector", &self.of_connector)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::config::Verification;
 use super::custom_hosts;
-pub(crate) use super::hosts::AllowedHosts;
-use super::network::{HostTls, TlsPolicy};
-use super::proxy::{self, ProxyPolicy};
+use super::proxy;
 use super::table::{self, Field, Kind, Need};
 use crate::error::{Error, Result};
+pub(crate) use crate::transport::AllowedHosts;
+use crate::transport::Verification;
+use crate::transport::{HostTls, ProxyPolicy, TlsPolicy};
 
 const VERIFICATION: Kind = Kind::OneOf(&["full", "certificate", "none"]);
 

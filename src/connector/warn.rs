@@ -3,12 +3,11 @@
 use url::{Host, Url};
 
 use super::Warning;
-use super::config::{Auth, Config, Verification};
+use super::config::{Auth, Config};
 use super::fields;
 use super::secret::Secrets;
-use crate::step;
 use crate::template::{BodyTemplate, UrlTemplate};
-use crate::transport::Method;
+use crate::transport::{Method, Verification};
 
 /// Warnings that the `config` object alone gives rise to.
 pub(crate) fn of_document(
@@ -83,7 +82,11 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
 
 /// Warnings that need the final set of secrets.
 pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
-    let in_headers = |headers: &[(String, String)]| headers.iter().any(|(name, _)| step::is_secret(name));
+    let in_headers = |headers: &[(String, String)]| {
+        headers
+            .iter()
+            .any(|(name, _)| super::headers::is_secret_header(name))
+    };
     let everywhere = matches!(config.auth, Auth::Basic | Auth::OAuth2)
         || !secrets.headers.is_empty()
         || in_headers(&config.headers);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::clock::Now;
+use crate::connector::Prepared;
 use crate::model::{Step, Timestamp};
 use crate::outbox::classify::Situation;
 use crate::outbox::machine;
 use crate::outbox::{Claim, Intent, Progress};
-use crate::step::{self, Prepared, Subject};
+use crate::step::{self, Subject};
 use crate::template::RenderError;
 use crate::transport::Request;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::connector::Connector;
+use crate::connector::Prepared;
 use crate::model::{PushId, Timestamp};
 use crate::outbox::Health;
-use crate::step::Prepared;
 use crate::store::StoredConnector;
 
 /// What the engine knows of one connector while it runs.

@@ -1,9 +1,10 @@
 //! From an exchange's end to what it means: a success with what it brought, or a verdict.
 
+use crate::connector::Prepared;
 use crate::model::{Step, Timestamp};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::Success;
-use crate::step::{self, Prepared, Subject};
+use crate::step::{self, Subject};
 use crate::transport::{Answer, Failure};
 
 /// Reads the end of an exchange. Secrets that the target echoed are masked in every text of it.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::gate::Gate;
 use crate::clock::Now;
+use crate::connector::Prepared;
 use crate::connector::{Config, Connector, SecretSources, Settings};
 use crate::error::Result;
 use crate::outbox::ConnectorId;
-use crate::step::Prepared;
 use crate::store::{Store, StoredConnector};
 
 /// Every connector that is configured.

@@ -2,9 +2,10 @@
 
 use serde::de::IgnoredAny;
 
-use super::path::ResponsePath;
-use super::{Unusable, json};
+use super::Unusable;
 use crate::connector::Config;
+use crate::response::ResponsePath;
+use crate::response::json;
 use crate::transport::{Answer, BodyFault};
 
 /// The most characters of an answer that a message quotes.

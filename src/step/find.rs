@@ -1,8 +1,9 @@
 //! The find step: looks up an incident whose create had no clear outcome.
 
+use super::Unusable;
 use super::answer::{self, Wanted, unusable};
-use super::{Unusable, json};
 use crate::connector::Config;
+use crate::response::json;
 use crate::transport::Answer;
 
 /// What a find answers.

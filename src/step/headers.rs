@@ -4,22 +4,8 @@ use zeroize::Zeroizing;
 
 use super::{Prepared, Subject};
 use crate::connector::config::Operation;
+use crate::connector::is_secret_header;
 use crate::transport::HeaderField;
-
-/// Parts of names whose values are credentials more often than not.
-const TELLTALES: [&str; 11] = [
-    "authorization",
-    "authenticate",
-    "cookie",
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "api-key",
-    "apikey",
-    "api_key",
-    "credential",
-];
 
 /// In rising precedence: casehook's own, basic or bearer authorization, `headers`, the operation's, `secretHeaders`.
 pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'_>) -> Vec<HeaderField> {
@@ -47,15 +33,6 @@ pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'
         headers.add(configured("If-Match", etag));
     }
     headers.fields
-}
-
-/// Whether a header of that name is taken for a credential, and its value never shown.
-pub(crate) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    if name == "idempotency-key" {
-        return false;
-    }
-    TELLTALES.iter().any(|part| name.contains(part)) || name.ends_with("-key") || name == "key"
 }
 
 #[derive(Default)]
@@ -97,7 +74,7 @@ fn configured(name: &str, value: &str) -> HeaderField {
     HeaderField {
         name: name.to_owned(),
         value: Zeroizing::new(value.to_owned()),
-        secret: is_secret(name),
+        secret: is_secret_header(name),
         travels: false,
     }
 }

@@ -6,9 +6,7 @@ pub(crate) mod create;
 pub(crate) mod find;
 pub(crate) mod get;
 mod headers;
-mod json;
 mod mask;
-pub(crate) mod path;
 #[cfg(test)]
 mod tests;
 pub(crate) mod update;
@@ -17,29 +15,12 @@ mod values;
 use std::sync::Arc;
 
 use crate::connector::config::Operation;
-use crate::connector::{Config, NetworkPolicy};
+use crate::connector::{Config, Prepared};
 use crate::model::{Case, Comment, Step};
 use crate::template::RenderError;
-use crate::transport::{HeaderField, Method, Request, TokenGrant};
+use crate::transport::{Method, Request};
 
-pub(crate) use headers::is_secret;
 pub(crate) use mask::mask;
-
-/// A connector ready to send: secrets resolved.
-pub(crate) struct Prepared {
-    pub(crate) config: Arc<Config>,
-    /// Basic or bearer; any configured header of the name wins over it.
-    pub(crate) authorization: Option<HeaderField>,
-    /// `secretHeaders`: win over every other header of their names.
-    pub(crate) secret_headers: Vec<HeaderField>,
-    pub(crate) network: Arc<NetworkPolicy>,
-    /// How access tokens are fetched, for OAuth2.
-    pub(crate) token: Option<Arc<TokenGrant>>,
-    /// Every secret text that must be masked in what casehook makes: URLs, headers, bodies.
-    pub(crate) masks: Arc<Vec<zeroize::Zeroizing<String>>>,
-    /// Every text that must be masked in what a target says: the secrets and the login name.
-    pub(crate) echo_masks: Arc<Vec<zeroize::Zeroizing<String>>>,
-}
 
 /// What a request is about.
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::find::Found;
-use super::path::ResponsePath;
 use super::*;
 use crate::connector::config::{Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls};
+use crate::response::ResponsePath;
 use crate::template::{BodyTemplate, Slot, UrlTemplate};
-use crate::transport::{Answer, BodyFault};
+use crate::transport::{Answer, BodyFault, HeaderField, NetworkPolicy};
 
 fn path(text: &str) -> ResponsePath {
     ResponsePath::parse("config.key", text).unwrap()
@@ -115,14 +115,14 @@ fn prepared(config: Config) -> Prepared {
 
 fn network() -> NetworkPolicy {
     NetworkPolicy {
-        allowed_hosts: crate::connector::settings::AllowedHosts::default(),
+        allowed_hosts: crate::transport::AllowedHosts::default(),
         deny_private_addresses: false,
         limits: crate::transport::ExchangeLimits {
             connect: Duration::from_secs(1),
             response: Duration::from_secs(1),
             body_bytes: 1 << 20,
         },
-        tls: crate::connector::TlsPolicy::default(),
+        tls: crate::transport::TlsPolicy::default(),
         proxy: None,
     }
 }
@@ -307,7 +307,7 @@ fn names_of_credentials() {
         "X-Client-Secret",
         "Ocp-Subscription-Key",
     ] {
-        assert!(super::headers::is_secret(name), "{name}");
+        assert!(crate::connector::is_secret_header(name), "{name}");
     }
     for name in [
         "Accept",
@@ -316,7 +316,7 @@ fn names_of_credentials() {
         "If-Match",
         "Idempotency-Key",
     ] {
-        assert!(!super::headers::is_secret(name), "{name}");
+        assert!(!crate::connector::is_secret_header(name), "{name}");
     }
 }
 

@@ -21,7 +21,7 @@ use super::socks::{self, Goal};
 use super::tunnel::{self, Blocked};
 use super::wire::{Stream, Wire};
 use super::{Failure, FailureKind, tls};
-use crate::connector::{NetworkPolicy, ProxyKind, ProxyPolicy, TlsPolicy};
+use super::{NetworkPolicy, ProxyKind, ProxyPolicy, TlsPolicy};
 
 /// Opens connections for one network policy.
 pub(super) struct Dialer {

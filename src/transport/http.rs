@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
+use super::NetworkPolicy;
 use super::connect::{Dialer, closed};
 use super::live::Live;
 use super::phase::{self, Cause, Exchange};
@@ -14,7 +15,6 @@ use super::token::{Token, TokenGrant, Tokens};
 use super::{
     Answer, BodyFault, Failure, FailureKind, Method, Request, Transport, body, head, proxied, redirect,
 };
-use crate::connector::NetworkPolicy;
 
 /// How many network policies keep their connections; the one used longest ago goes first.
 const MAX_AGENTS: usize = 64;

@@ -6,6 +6,7 @@ mod buffers;
 mod certificate;
 mod connect;
 mod head;
+mod hosts;
 mod http;
 mod identity;
 mod link;
@@ -14,6 +15,7 @@ mod pem;
 #[cfg(feature = "pkcs12")]
 mod pfx;
 mod phase;
+mod policy;
 mod proxied;
 mod redirect;
 mod resolve;
@@ -33,11 +35,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::connector::NetworkPolicy;
-
+pub(crate) use hosts::AllowedHosts;
 pub(crate) use http::HttpTransport;
 pub(crate) use identity::Identity;
 pub(crate) use pem::to_base64;
+pub(crate) use policy::{
+    HostTls, NetworkPolicy, ProxyKind, ProxyLogin, ProxyPolicy, TlsPolicy, Verification,
+};
 pub(crate) use roots::Roots;
 pub(crate) use token::TokenGrant;
 

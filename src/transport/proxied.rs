@@ -2,10 +2,10 @@
 
 use zeroize::Zeroizing;
 
+use super::ProxyPolicy;
 use super::connect::not_connected;
 use super::pem::to_base64;
 use super::{Answer, Failure, FailureKind};
-use crate::connector::ProxyPolicy;
 
 /// How requests for one http origin are written to a proxy.
 pub(super) struct Forward {

@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use url::Host;
 use zeroize::Zeroizing;
 
+use super::ProxyPolicy;
 use super::connect::not_connected;
 use super::tunnel::Blocked;
 use super::{Failure, FailureKind};
-use crate::connector::ProxyPolicy;
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;

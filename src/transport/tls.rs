@@ -13,8 +13,8 @@ use rustls::{
 use rustls_pki_types::ServerName;
 use url::Host;
 
+use super::TlsPolicy;
 use super::verify::{Trust, Verifier};
-use crate::connector::TlsPolicy;
 
 /// How to speak TLS with this host and port under that policy.
 pub(super) fn config(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Result<ClientConfig, String> {

@@ -10,10 +10,10 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use super::NetworkPolicy;
 use super::connect::not_connected;
 use super::pem::to_base64;
 use super::{Answer, Failure, FailureKind, HeaderField, Method, Request, redirect};
-use crate::connector::NetworkPolicy;
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(30);

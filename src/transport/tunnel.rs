@@ -2,9 +2,9 @@
 
 use std::io::{self, Read, Write};
 
+use super::ProxyPolicy;
 use super::proxied;
 use super::{Answer, Failure};
-use crate::connector::ProxyPolicy;
 
 /// The largest head of an answer to CONNECT, in bytes.
 const MAX_HEAD: usize = 16 * 1024;

@@ -12,8 +12,8 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::Verification;
 use super::certificate;
-use crate::connector::Verification;
 
 /// Whom to trust: authorities, and certificates that are trusted as they are.
 #[derive(Debug, Clone)]

@@ -82,9 +82,12 @@ def test_a_forgotten_agent_neither_hangs_nor_crashes(target: str, manner: str, t
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
 from case_system import config
 import casehook
+
+# Whoever started the tests may ignore the signal, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 agent = casehook.Agent("cases.db")
 agent.configure("tracker", config(int(sys.argv[1])))

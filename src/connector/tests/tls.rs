@@ -117,7 +117,7 @@ fn modes_by_connector_host_and_settings() {
         ["tracker.example", "other.example"]
             .map(|name| network.tls.verification(&url::Host::parse(name).unwrap(), 443))
     };
-    use config::Verification::{Certificate, Full, None as Unverified};
+    use crate::transport::Verification::{Certificate, Full, None as Unverified};
     let both =
         settings(json!({"ssl": {"verificationMode": "certificate"}, "customHostSettings": host("none")}));
     assert_eq!(modes(json!({}), &Settings::default()), [Full, Full]);
@@ -134,7 +134,8 @@ fn proxies_of_settings_and_connector() {
             .prepare(&settings, &SecretSources::default())
             .unwrap()
     };
-    let named = |prepared: &crate::step::Prepared| prepared.network.proxy.as_ref().map(|proxy| proxy.named());
+    let named =
+        |prepared: &crate::connector::Prepared| prepared.network.proxy.as_ref().map(|proxy| proxy.named());
     let usual = prepared(json!({}), Value::Null);
     assert_eq!(named(&usual).as_deref(), Some("proxy.example:3128"));
     assert!(usual.masks.iter().any(|mask| mask.as_str() == "geheim"));

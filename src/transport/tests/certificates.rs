@@ -12,7 +12,7 @@ use super::super::identity::Identity;
 use super::super::pem::to_base64;
 use super::super::verify::{Trust, Verifier};
 use super::*;
-use crate::connector::Verification::{self, Certificate, Full, None as Unverified};
+use crate::transport::Verification::{self, Certificate, Full, None as Unverified};
 
 /// A certificate for these names under that common name, and what signs with it.
 fn made(

@@ -18,9 +18,8 @@ use zeroize::Zeroizing;
 
 use super::http::HttpTransport;
 use super::resolve::Names;
+use super::{AllowedHosts, NetworkPolicy, TlsPolicy};
 use super::{Answer, ExchangeLimits, Failure, HeaderField, Method, Request, Roots, Transport};
-use crate::connector::settings::AllowedHosts;
-use crate::connector::{NetworkPolicy, TlsPolicy};
 use server::{Act, Server};
 
 /// Long enough never to be what ends an exchange.

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use super::super::FailureKind::{Credentials, NotConnected, Refused};
 use super::server::tls_config;
 use super::*;
-use crate::connector::ProxyPolicy;
+use crate::transport::ProxyPolicy;
 
 fn through(mut request: Request, proxy: &str, change: impl FnOnce(&mut ProxyPolicy)) -> Request {
     let mut policy = NetworkPolicy::clone(&request.network);

@@ -1,10 +1,10 @@
 //! Walks a JSON text in place, so that every value keeps the characters of the wire.
 
 /// The deepest nesting that an answer may have (R22).
-pub(super) const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 128;
 
 /// The raw text of the member of that name or index in a valid JSON text; of duplicates the last.
-pub(super) fn member<'a>(value: &'a str, key: &str) -> Option<&'a str> {
+pub(crate) fn member<'a>(value: &'a str, key: &str) -> Option<&'a str> {
     match value.as_bytes().iter().find(|b| !is_space(**b))? {
         b'{' => members(value)
             .filter(|(name, _)| name.is_some_and(|name| is_text(name, key)))
@@ -22,7 +22,7 @@ pub(super) fn member<'a>(value: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// Names (raw, none in a list) and raw values of an object or list in a valid JSON text; nothing of other values.
-pub(super) fn members(value: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
+pub(crate) fn members(value: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
     let mut at = skip_space(value, 0);
     let opening = value.as_bytes().get(at).copied();
     at += 1;
@@ -58,12 +58,12 @@ pub(super) fn members(value: &str) -> impl Iterator<Item = (Option<&str>, &str)>
 }
 
 /// The text of a raw JSON string; none for half characters.
-pub(super) fn text(raw: &str) -> Option<String> {
+pub(crate) fn text(raw: &str) -> Option<String> {
     serde_json::from_str(raw).ok()
 }
 
 /// The deepest nesting of lists and objects in any text, reckoned outside strings.
-pub(super) fn depth(text: &[u8]) -> usize {
+pub(crate) fn depth(text: &[u8]) -> usize {
     let (mut depth, mut deepest, mut at) = (0usize, 0, 0);
     while at < text.len() {
         match text[at] {

@@ -43,7 +43,7 @@ impl ResponsePath {
     }
 
     /// The raw JSON text of the value that the path leads to in `root`, a valid JSON text.
-    pub(super) fn find<'a>(&self, root: &'a str) -> Option<&'a str> {
+    pub(crate) fn find<'a>(&self, root: &'a str) -> Option<&'a str> {
         if !INHERITED.contains(&self.text.as_str())
             && let Some(value) = json::member(root, &self.text)
         {
@@ -59,7 +59,7 @@ impl ResponsePath {
 
     /// Whether the path's first key is there, or the answer is a list or holds nothing: a wrong path is told from an empty
     /// result.
-    pub(super) fn begins_in(&self, root: &str) -> bool {
+    pub(crate) fn begins_in(&self, root: &str) -> bool {
         root.trim_start().starts_with('[')
             || json::members(root).next().is_none()
             || json::member(root, &self.text).is_some()
@@ -70,7 +70,7 @@ impl ResponsePath {
     }
 
     /// The path of a list and the path within each of its elements, for `issues[].id`.
-    pub(super) fn split_list(&self) -> Option<(Option<ResponsePath>, Option<ResponsePath>)> {
+    pub(crate) fn split_list(&self) -> Option<(Option<ResponsePath>, Option<ResponsePath>)> {
         let (list, rest) = self.text.split_once("[]")?;
         let part = |text: &str| (!text.is_empty()).then(|| ResponsePath::new(text));
         Some((part(list), part(rest.strip_prefix('.').unwrap_or(rest))))
