@@ -37,8 +37,14 @@ fn what_was_written_is_read() {
     for (name, database) in fixtures() {
         let folder = temp_dir();
         let agent = open(&copy(&database, folder.path()), KEY);
-        let expected: Value =
+        let mut expected: Value =
             serde_json::from_slice(&std::fs::read(database.with_extension("json")).unwrap()).unwrap();
+        // A pause that was an hour ahead when the file was made is over by now; that it was kept shows in nextAttemptAt.
+        for connector in expected["stats"].as_array_mut().unwrap() {
+            if connector["health"]["state"] == "throttled" {
+                connector.as_object_mut().unwrap().remove("health");
+            }
+        }
         assert_holds(&expected, &told(&agent), &name);
         for connector in CONNECTORS {
             agent.preview(connector, &Case::new("t").id("new")).unwrap();
@@ -69,7 +75,7 @@ fn what_was_not_delivered_is() {
             .comment("d1", "known")
             .comment("d9", "new");
         agent.push("quick", &case).unwrap();
-        let agent = Agent::open(&path, Options::new().key(KEY)).unwrap();
+        let agent = Agent::open(&path, options().key(KEY)).unwrap();
         for state in [PushState::Failed, PushState::Held] {
             for status in agent.pushes(&Filter::new().state(state)).unwrap() {
                 agent.retry(status.id).unwrap();
@@ -328,8 +334,13 @@ fn assert_holds(expected: &Value, told: &Value, at: &str) {
     }
 }
 
+/// History is kept however old the files grow.
+fn options() -> Options {
+    Options::new().history(Duration::from_secs(1_000 * 365 * 24 * 60 * 60), 100_000)
+}
+
 fn open(path: &Path, key: [u8; 32]) -> Agent {
-    Agent::open(path, Options::new().key(key).drain(false)).unwrap()
+    Agent::open(path, options().key(key).drain(false)).unwrap()
 }
 
 fn fixtures() -> Vec<(String, PathBuf)> {
