@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 PACKAGES = "nginx-light squid tinyproxy microsocks dante-server apache2-utils openssl"
 PROGRAMS = ["nginx", "squid", "tinyproxy", "microsocks", "danted", "openssl"]
@@ -59,6 +60,8 @@ class Servers:
         self.certificates = self.directory / "certificates"
         self.ports = dict(zip(self.NAMES, free_ports(len(self.NAMES))))
         self.processes = []
+        # Of the targets' log: our own requests in it, and the lines read.
+        self.marks = self.taken = 0
 
     def __getattr__(self, name):
         return self.__dict__["ports"][name]
@@ -222,9 +225,23 @@ class Servers:
         threading.Thread(target=accept, daemon=True).start()
 
     def seen(self):
-        """Takes what the targets have logged since the last time."""
+        """Takes what the targets have logged since the last time.
+
+        nginx logs a request after its answer has gone out. Its one worker does one thing after the other, so what it
+        logs before a request of our own is all there is.
+        """
+        self.marks += 1
+        mark = f"/mark-{self.marks}"
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{mark}", timeout=30) as answer:
+            answer.read()
         log = self.directory / "seen.log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        taken = getattr(self, "_taken", 0) if "_taken" in self.__dict__ else 0
-        self.__dict__["_taken"] = len(lines)
-        return lines[taken:]
+        deadline = time.monotonic() + 30
+        while True:
+            lines = log.read_text().splitlines() if log.exists() else []
+            at = next((at for at, line in enumerate(lines) if f" {mark} " in line), None)
+            if at is not None:
+                taken, self.taken = self.taken, at + 1
+                return lines[taken:at]
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nginx has not logged {mark}")
+            time.sleep(0.01)
