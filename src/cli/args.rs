@@ -257,8 +257,15 @@ in the case system, then:
         /// The push's number
         id: i64,
     },
-    /// Count pushes by connector and state
-    Stats,
+    /// Count pushes by connector and state, and what went over the wire
+    #[command(after_help = "Example, for the textfile collector of Prometheus' node exporter:
+  casehook --db cases.db stats --format prometheus > casehook.prom.new &&
+      mv casehook.prom.new casehook.prom")]
+    Stats {
+        /// A table for people, or metrics for Prometheus
+        #[arg(long, value_enum, default_value_t = StatsFormat::Table, conflicts_with = "json")]
+        format: StatsFormat,
+    },
     /// Copy the database, also while it is in use
     #[command(
         after_help = "The key of the stored secrets (FILE.key beside the database) is not in the copy."
@@ -269,13 +276,22 @@ in the case system, then:
     },
 }
 
+/// How counts are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum StatsFormat {
+    /// For people; with --json for programs
+    Table,
+    /// The text exposition format of Prometheus
+    Prometheus,
+}
+
 /// A case from a file, or from options.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The case, in place of FILE")]
 pub(super) struct CaseArgs {
     /// The case as a JSON document, or -
     #[arg(help_heading = None::<&'static str>, conflicts_with_all = ["title", "case_id", "description", "tag", "severity", "status", "external_id",
-                                "comment", "field"])]
+                                "comment", "field", "traceparent"])]
     pub(super) file: Option<PathBuf>,
     /// The case's title
     #[arg(long)]
@@ -301,6 +317,9 @@ pub(super) struct CaseArgs {
     /// A comment under your id of it (repeatable)
     #[arg(long, value_name = "ID=TEXT", requires = "title", value_parser = comment)]
     comment: Vec<(String, String)>,
+    /// A W3C trace context to send along with each request of the push
+    #[arg(long, value_name = "TRACEPARENT", requires = "title")]
+    traceparent: Option<String>,
     /// An extra field for templates, its value as JSON (repeatable)
     #[arg(long, value_name = "NAME=JSON", requires = "title", value_parser = field)]
     field: Vec<(String, Value)>,
@@ -334,7 +353,11 @@ impl CaseArgs {
             .iter()
             .map(|(id, text)| json!({"commentId": id, "comment": text}))
             .collect();
-        Some(json!({"incident": incident, "comments": comments}))
+        let mut params = json!({"incident": incident, "comments": comments});
+        if let Some(traceparent) = &self.traceparent {
+            params["traceparent"] = json!(traceparent);
+        }
+        Some(params)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::args::StatsFormat;
 use super::failure::{self, Failure};
 use super::out::{Table, count, field, wrap, wrap_from};
 use super::{duration, input};
@@ -145,7 +146,15 @@ pub(super) fn resume(session: &mut Session<'_>, agent: &Agent, name: &str) -> Re
 }
 
 /// Counts by connector and state, and what is wrong with connectors that do not deliver.
-pub(super) fn stats(session: &mut Session<'_>, agent: &Agent) -> Result<i32, Failure> {
+pub(super) fn stats(
+    session: &mut Session<'_>,
+    agent: &Agent,
+    format: StatsFormat,
+) -> Result<i32, Failure> {
+    if format == StatsFormat::Prometheus {
+        session.out.text(agent.metrics_text()?.trim_end());
+        return Ok(failure::OK);
+    }
     let stats = agent.stats()?;
     let mut table = Table::new(&[
         "CONNECTOR",

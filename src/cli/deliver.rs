@@ -280,6 +280,9 @@ mod tests {
             superseded: 0,
             cancelled: 0,
             oldest_at: None,
+            accepted_total: 5,
+            delivered_total: 5,
+            traffic: crate::Traffic::default(),
         }
     }
 

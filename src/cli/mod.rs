@@ -157,7 +157,7 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
             session.reading(|s, agent| pushes::adopt(s, agent, (*id).into(), external_id))
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
-        Verb::Stats => session.reading(connectors::stats),
+        Verb::Stats { format } => session.reading(|s, agent| connectors::stats(s, agent, *format)),
         Verb::Backup { file } => session.reading(|s, agent| {
             agent.backup(file)?;
             s.out.text(&format!("Copied the database to {}.", file.display()));

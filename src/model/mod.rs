@@ -1,12 +1,15 @@
 //! Plain data that callers hand in and get back: cases, push statuses, links, reports.
 
 mod case;
+mod exposition;
 mod id;
 mod link;
 mod report;
 mod stats;
 mod status;
 mod time;
+mod trace;
+mod traffic;
 
 pub use case::{Case, Comment, limits};
 pub use id::PushId;
@@ -17,3 +20,5 @@ pub use status::{
     Attempt, CommentState, CommentStatus, FailureClass, Filter, PushError, PushState, PushStatus, Step,
 };
 pub use time::Timestamp;
+pub(crate) use traffic::{Tally, bound};
+pub use traffic::{DurationBucket, Durations, ExchangeStats, Traffic};

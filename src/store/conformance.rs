@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{NewConnector, Retention, Store, StoredConnector};
 use crate::model::{Case, Comment, PushId, PushState, Timestamp};
-use crate::outbox::{Claim, ConnectorId, LinkChange, NewPush, Outcome, Progress};
+use crate::outbox::{Claim, ConnectorId, ExchangeSize, LinkChange, NewPush, Outcome, Progress};
 
 /// One test a claim, for the store that `$with` makes and lends: `fn(&dyn Fn(&dyn Store))`.
 macro_rules! conformance_suite {
@@ -24,7 +24,7 @@ macro_rules! conformance_suite {
             deliver: claims_in_order_of_due_time, keeps_the_order_of_a_lane, begins_only_what_is_ready,
                 records_every_field, drops_what_comes_after_a_cancel, links_and_marks,
                 tells_who_was_overtaken,
-                keeps_the_newest_attempts, puts_a_retried_push_first, decides_at_once, finds_the_interrupted,
+                keeps_the_newest_attempts, counts_exchanges, remembers_what_is_gone, puts_a_retried_push_first, decides_at_once, finds_the_interrupted,
                 pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, notes_the_drainer,
                 says_closed_after_close;
             random: keeps_its_promises_at_random, works_from_many_threads;
@@ -82,6 +82,7 @@ fn case(id: &str) -> Case {
         external_id: None,
         fields: serde_json::Map::<String, Value>::new(),
         comments: Vec::new(),
+        traceparent: None,
     }
 }
 
@@ -121,6 +122,7 @@ fn outcome(progress: Progress) -> Outcome {
         health: None,
         revision: None,
         attempt: None,
+        size: ExchangeSize::default(),
     }
 }
 

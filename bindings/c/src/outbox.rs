@@ -65,6 +65,29 @@ pub unsafe extern "C" fn casehook_attempts_json(
     }
 }
 
+/// Counts and health by connector in the text format of Prometheus (0.0.4), for a program's own /metrics. The counters are
+/// kept in the database, and so say the same in every process and after a restart.
+///
+/// Ownership: *out_text is the caller's, for casehook_string_free(). Threads: any. Errors: STORE.
+///
+/// # Safety
+/// `agent` is NULL or live, `out_text` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_metrics_text(
+    agent: *const casehook_agent,
+    out_text: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        fallible(agent, err, || {
+            let out = OutText::new(out_text, "out_text")?;
+            out.text(&handle(agent)?.metrics_text()?);
+            Ok(())
+        })
+    }
+}
+
 /// Counts and health by connector, and who delivers, as JSON.
 ///
 /// Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: STORE.

@@ -46,8 +46,13 @@ impl OutText {
         let text = serde_json::to_string(value).map_err(|error| {
             Failure::new(ErrorKind::Internal, format!("no JSON can be made of it: {error}"))
         })?;
-        self.0.set(c_text(&text).into_raw());
+        self.text(&text);
         Ok(())
+    }
+
+    /// Gives out a text as it is.
+    pub(crate) fn text(self, text: &str) {
+        self.0.set(c_text(text).into_raw());
     }
 }
 

@@ -236,6 +236,10 @@ impl Agent {
         })
     }
 
+    fn metrics_text(&self, py: Python<'_>) -> PyResult<String> {
+        call(py, || Ok(self.get()?.metrics_text()?))
+    }
+
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
         call(py, || text(&self.get()?.stats()?))
     }

@@ -31,7 +31,7 @@ use self::key::KeyHolder;
 pub(crate) use self::key::KeySource;
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Tally, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, Progress};
 
 /// How long a call waits for another process's transaction.
@@ -148,6 +148,10 @@ impl Store for SqliteStore {
 
     fn counts(&self) -> Result<Vec<Counts>> {
         self.db.read(history::counts)
+    }
+
+    fn exchanges(&self, id: ConnectorId) -> Result<Vec<Tally>> {
+        self.db.read(|conn| history::exchanges(conn, id))
     }
 
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {

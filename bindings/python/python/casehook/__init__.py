@@ -63,6 +63,7 @@ from casehook._results import (
     ConnectorHealth,
     ConnectorStats,
     ConnectorWarning,
+    Exchanges,
     Link,
     PushError,
     PushState,
@@ -72,6 +73,7 @@ from casehook._results import (
     Step,
     TestReport,
     TestStep,
+    Traffic,
 )
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "ConnectorWarning",
     "CorruptError",
     "Error",
+    "Exchanges",
     "ForkedError",
     "FullError",
     "InternalError",
@@ -110,6 +113,7 @@ __all__ = [
     "TestReport",
     "TestStep",
     "TimeoutError",
+    "Traffic",
     "case",
     "dropped_log_lines",
 ]

@@ -37,6 +37,7 @@ def case(
     comments: Comments = (),
     external_id: str | None = None,
     fields: Mapping[str, Any] | None = None,
+    traceparent: str | None = None,
 ) -> dict[str, Any]:
     """The ``params`` object of a case, for :meth:`Agent.push_many` and others that take one.
 
@@ -59,7 +60,10 @@ def case(
         incident["externalId"] = external_id
     if fields is not None:
         incident["fields"] = dict(fields)
-    return {"incident": incident, "comments": [_comment(comment) for comment in comments]}
+    params: dict[str, Any] = {"incident": incident, "comments": [_comment(comment) for comment in comments]}
+    if traceparent is not None:
+        params["traceparent"] = traceparent
+    return params
 
 
 class Agent:
@@ -166,12 +170,14 @@ class Agent:
         comments: Comments = (),
         external_id: str | None = None,
         fields: Mapping[str, Any] | None = None,
+        traceparent: str | None = None,
     ) -> int:
         """Accepts a case for delivery and returns the number of the push. The network is not touched.
 
         The case is given either by its parts or as a whole (``params``, the object with ``incident`` and ``comments``).
         The push survives power loss once this returns. Pushes with one ``case_id`` end up in one incident, in order; a
         comment is sent once under its id. ``fields`` are fields of your own, for ``case.fields.NAME`` in templates.
+        ``traceparent`` is a W3C trace context that each request of this push carries.
 
         Raises :class:`CaseError` for a case over a limit or that cannot be rendered; :class:`QueueFullError`,
         :class:`FullError` and :class:`BusyError` can be tried again. Nothing is stored then.
@@ -189,10 +195,11 @@ class Agent:
                 comments=comments,
                 external_id=external_id,
                 fields=fields,
+                traceparent=traceparent,
             )
         elif params is None:
             raise TypeError("push() needs a title, or params")
-        elif case_id or description or tags or severity or status or comments or external_id or fields:
+        elif any((case_id, description, tags, severity, status, comments, external_id, fields, traceparent)):
             raise TypeError("push() takes params or the parts of a case, not both")
         return self._native.push(connector, _case(params))
 
@@ -290,6 +297,10 @@ class Agent:
     def stats(self) -> _results.Stats:
         """Counts and health, by connector."""
         return _results.stats(self._native.stats())
+
+    def metrics_text(self) -> str:
+        """The counts in the text format of Prometheus, for the program's own ``/metrics``."""
+        return self._native.metrics_text()
 
     def preview(self, connector: str, params: Document) -> list[_results.Request]:
         """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing."""
