@@ -4,6 +4,7 @@ mod connectors;
 mod core;
 mod preview;
 mod pushes;
+mod reach;
 mod registry;
 mod sights;
 mod trial;

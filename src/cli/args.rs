@@ -220,6 +220,47 @@ Exit code 1 when something is left or failed."
     },
     /// Deliver until Ctrl-C or SIGTERM, with a log on standard error
     Run,
+    /// Show the connectors live: state, backlog, age, rate, last error
+    #[command(
+        after_help = "Redraws until Ctrl-C. Where standard output is no terminal it prints one table
+each time instead, with --json one line of the figures of `stats`."
+    )]
+    Watch {
+        /// How long from one picture to the next, 100ms at least
+        #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval)]
+        interval: Duration,
+        /// End after so many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        times: Option<u64>,
+    },
+    /// Look for what is wrong, and say what to do
+    #[command(
+        after_help = "Checks files and their modes, key, disk, clock, who delivers, and each connector:
+its state, what it waits for, and whether its target answers. To see that, it asks
+the target for / without any header or secret of the connector; --offline leaves
+that out.
+
+Exit code 0 when nothing is wrong (warnings allowed), 1 when something is, 3 when
+the database cannot be used."
+    )]
+    Doctor {
+        /// Send nothing
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Example:
+  casehook completions bash > ~/.local/share/bash-completion/completions/casehook")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        directory: PathBuf,
+    },
     /// Try a failed, held or waiting push again, or all failed ones
     #[command(after_help = "Examples:
   casehook --db cases.db retry 12
@@ -366,6 +407,13 @@ fn state(text: &str) -> Result<PushState, String> {
         let names: Vec<&str> = PushState::ALL.iter().map(|state| state.as_str()).collect();
         format!("the states are {}", names.join(", "))
     })
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(short) if short < Duration::from_millis(100) => Err("at least 100ms".to_owned()),
+        length => length,
+    }
 }
 
 fn limit(text: &str) -> Result<usize, String> {

@@ -8,6 +8,7 @@ use super::Session;
 use super::args::StatsFormat;
 use super::failure::{self, Failure};
 use super::out::{Table, count, field, wrap, wrap_from};
+use super::terminal::tone_of_health;
 use super::{duration, input};
 use crate::{Agent, Connector, ConnectorHealth, ConnectorStats, Error, ErrorKind, Timestamp, Warning};
 
@@ -72,9 +73,12 @@ pub(super) fn list(session: &mut Session<'_>, agent: &Agent) -> Result<i32, Fail
             connector.warnings().len().to_string(),
             url,
         ]);
+        if let Some(counts) = counts {
+            table.tone(1, tone_of_health(&counts.health));
+        }
     }
     if !connectors.is_empty() {
-        session.out.text(&table.lines(0));
+        session.out.table(&table);
     }
     Ok(failure::OK)
 }
@@ -178,11 +182,12 @@ pub(super) fn stats(
         let mut row = vec![counts.connector.clone(), health_word(&counts.health).to_owned()];
         row.extend(numbers.map(|number| number.to_string()));
         table.row(row);
+        table.tone(1, tone_of_health(&counts.health));
     }
     if stats.connectors.is_empty() {
         session.out.text("No connectors yet.");
     } else {
-        session.out.text(&table.lines(0));
+        session.out.table(&table);
     }
     for counts in &stats.connectors {
         if let Some(trouble) = trouble(&counts.health, now()) {
@@ -259,7 +264,7 @@ fn undelivered(counts: &ConnectorStats) -> u64 {
     counts.queued + counts.sending + counts.waiting + counts.held + counts.failed
 }
 
-fn health_word(health: &ConnectorHealth) -> &'static str {
+pub(super) fn health_word(health: &ConnectorHealth) -> &'static str {
     match health {
         ConnectorHealth::Ok => "ok",
         ConnectorHealth::Offline { .. } => "offline",

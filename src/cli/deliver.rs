@@ -1,6 +1,5 @@
 //! The verbs that deliver: wait for one push, drain the outbox, run until stopped.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -8,7 +7,8 @@ use serde_json::json;
 use super::Session;
 use super::connectors::{now, trouble};
 use super::failure::{self, Failure};
-use super::out::{count, escape, field};
+use super::out::{count, field};
+use super::progress::Progress;
 use super::{duration, pushes, show};
 use crate::{Agent, ErrorKind, PushId, PushState, Stats};
 
@@ -150,22 +150,23 @@ impl End {
 
 /// Counts over all connectors.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Sums {
+pub(super) struct Sums {
     /// Queued, sending or waiting.
-    open: u64,
+    pub(super) open: u64,
     held: u64,
     failed: u64,
-    delivered: u64,
+    /// Since the database was made.
+    pub(super) delivered: u64,
 }
 
 impl Sums {
-    fn of(stats: &Stats) -> Sums {
+    pub(super) fn of(stats: &Stats) -> Sums {
         let mut sums = Sums::default();
         for counts in &stats.connectors {
             sums.open += counts.queued + counts.sending + counts.waiting;
             sums.held += counts.held;
             sums.failed += counts.failed;
-            sums.delivered += counts.delivered;
+            sums.delivered += counts.delivered_total;
         }
         sums
     }
@@ -185,7 +186,6 @@ fn needs_somebody(stats: &Stats, early: bool) -> bool {
 
 fn summary(session: &mut Session<'_>, stats: &Stats, before: &Sums, end: &End) {
     let sums = Sums::of(stats);
-    // The history is pruned: the count may shrink.
     let delivered = sums.delivered.saturating_sub(before.delivered);
     session.out.json(&json!({
         "end": end.name(),
@@ -216,49 +216,6 @@ fn summary(session: &mut Session<'_>, stats: &Stats, before: &Sums, end: &End) {
             let pushes = count(number, "push is", "pushes are");
             session.out.text(&format!("{pushes} {what}. See {list}."));
         }
-    }
-}
-
-/// A line on standard error that is written over, where that is a terminal.
-struct Progress {
-    visible: bool,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(json: bool) -> Progress {
-        Progress {
-            visible: !json && io::stderr().is_terminal(),
-            shown: false,
-        }
-    }
-
-    fn show(&mut self, stats: &Stats, before: &Sums) {
-        if self.visible {
-            let sums = Sums::of(stats);
-            let done = sums.delivered.saturating_sub(before.delivered);
-            let trouble = stats
-                .connectors
-                .iter()
-                .find_map(|counts| trouble(&counts.health, now()).map(|text| (&counts.connector, text)))
-                .map_or_else(String::new, |(name, text)| format!("; {name} {text}"));
-            let line = format!("{done} delivered, {} to go{trouble}", sums.open);
-            self.write(&super::out::cut(&escape(&line), super::out::COLUMNS - 1));
-            self.shown = true;
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            self.write("");
-            self.shown = false;
-        }
-    }
-
-    fn write(&self, line: &str) {
-        let mut stderr = io::stderr().lock();
-        // Nobody is left to tell when standard error is gone.
-        let _ = write!(stderr, "\r\u{1b}[K{line}").and_then(|()| stderr.flush());
     }
 }
 

@@ -6,14 +6,19 @@ mod args;
 mod connectors;
 mod deliver;
 mod demo;
+mod doctor;
 mod duration;
 mod failure;
 mod input;
 mod logger;
 mod out;
+mod progress;
 mod pushes;
+mod shell;
 mod show;
+mod terminal;
 mod trial;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -148,6 +153,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Drain { timeout } => session.reading(|s, agent| deliver::drain(s, agent, *timeout)),
         Verb::Run => session.draining(deliver::run),
+        Verb::Watch { interval, times } => {
+            session.reading(|s, agent| watch::watch(s, agent, *interval, *times))
+        }
+        Verb::Doctor { offline } => doctor::doctor(session, *offline),
+        Verb::Completions { shell } => shell::completions(session, *shell),
+        Verb::Man { directory } => shell::man(session, directory),
         Verb::Retry { id: Some(id), .. } => session.reading(|s, agent| pushes::retry(s, agent, (*id).into())),
         Verb::Retry { connector, .. } => {
             session.reading(|s, agent| pushes::retry_failed(s, agent, connector.as_deref()))

@@ -14,7 +14,7 @@ mod traffic;
 pub use case::{Case, Comment, limits};
 pub use id::PushId;
 pub use link::Link;
-pub use report::{Answer, Header, Request, TestReport, TestStep};
+pub use report::{Answer, Header, Reach, Request, TestReport, TestStep};
 pub use stats::{ConnectorHealth, ConnectorStats, Stats};
 pub use status::{
     Attempt, CommentState, CommentStatus, FailureClass, Filter, PushError, PushState, PushStatus, Step,

@@ -1,4 +1,5 @@
 //! A strict reader of the text exposition format, so that what passes it passes every scraper.
+#![allow(unreachable_pub)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
