@@ -8,7 +8,7 @@ use super::Session;
 use super::connectors::{now, trouble};
 use super::failure::{self, Failure};
 use super::out::{count, field};
-use super::progress::Progress;
+use super::progress::{Progress, Sums};
 use super::{duration, pushes, show};
 use crate::{Agent, ErrorKind, PushId, PushState, Stats};
 
@@ -145,30 +145,6 @@ impl End {
             End::Stopped => "stopped",
             End::TimedOut => "timeout",
         }
-    }
-}
-
-/// Counts over all connectors.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sums {
-    /// Queued, sending or waiting.
-    pub(super) open: u64,
-    held: u64,
-    failed: u64,
-    /// Since the database was made.
-    pub(super) delivered: u64,
-}
-
-impl Sums {
-    pub(super) fn of(stats: &Stats) -> Sums {
-        let mut sums = Sums::default();
-        for counts in &stats.connectors {
-            sums.open += counts.queued + counts.sending + counts.waiting;
-            sums.held += counts.held;
-            sums.failed += counts.failed;
-            sums.delivered += counts.delivered_total;
-        }
-        sums
     }
 }
 

@@ -5,11 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::failure::Failure;
+pub(super) use super::terminal::COLUMNS;
 use super::terminal::{Paint, Tone};
 use crate::ErrorKind;
-
-/// Lines of text for people are laid out for a terminal of so many columns.
-pub(super) const COLUMNS: usize = 80;
 
 /// Standard output, for people or for machines.
 pub(super) struct Out {

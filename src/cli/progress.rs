@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::connectors::{now, trouble};
-use super::deliver::Sums;
 use super::out::{self, escape, wrap};
 use crate::Stats;
 
@@ -109,4 +108,28 @@ fn troubles(stats: &Stats) -> String {
         number => format!(" (and {number} more)"),
     };
     escape(&format!("{name} {reason}{others}"))
+}
+
+/// Counts over all connectors.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// Queued, sending or waiting.
+    pub(super) open: u64,
+    pub(super) held: u64,
+    pub(super) failed: u64,
+    /// Since the database was made.
+    pub(super) delivered: u64,
+}
+
+impl Sums {
+    pub(super) fn of(stats: &Stats) -> Sums {
+        let mut sums = Sums::default();
+        for counts in &stats.connectors {
+            sums.open += counts.queued + counts.sending + counts.waiting;
+            sums.held += counts.held;
+            sums.failed += counts.failed;
+            sums.delivered += counts.delivered_total;
+        }
+        sums
+    }
 }

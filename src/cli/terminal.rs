@@ -2,9 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
-use super::out::COLUMNS;
 use crate::{ConnectorHealth, PushState};
 
+/// Lines of text for people are laid out for a terminal of so many columns.
+pub(super) const COLUMNS: usize = 80;
 /// Lines of a terminal that does not tell.
 const ROWS: usize = 24;
 

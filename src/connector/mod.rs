@@ -16,13 +16,13 @@ pub(crate) mod settings;
 mod shape;
 pub(crate) mod table;
 mod warn;
-pub(crate) mod words;
-
+pub(crate) 
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::words;
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::transport::{NetworkPolicy, ProxyPolicy};

@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::trace;
-use crate::connector::table::child;
-use crate::connector::words;
 use crate::error::{Error, Result};
+use crate::words::{self, child};
 
 /// The sizes that a push may have; each is refused with an error of its own.
 pub mod limits {

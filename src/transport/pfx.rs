@@ -7,9 +7,23 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::certificate;
 use super::identity::{Flaw, Identity, flaw};
+use super::pem;
+
+impl Identity {
+    /// From a PKCS #12 file in base64.
+    ///
+    /// # Errors
+    /// What is wrong, and with which of the secrets.
+    pub(crate) fn from_pfx(pfx: &str, passphrase: Option<&str>) -> Result<Identity, Flaw> {
+        let der = pem::base64(pfx)
+            .filter(|der| !der.is_empty())
+            .ok_or_else(|| flaw("pfx", "this is not base64: give the PKCS #12 file in base64"))?;
+        open(&der, passphrase.unwrap_or_default())
+    }
+}
 
 /// The key of a PKCS #12 file, its certificate, and those that lead from there to an authority.
-pub(super) fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
+fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
     // The reader is young: a panic on a strange file must not become the caller's.
     let archive = catch_unwind(AssertUnwindSafe(|| Pkcs12Archive::from_pkcs12(der, passphrase)))
         .unwrap_or(Err(p12_keystore::error::Error::InvalidData))
