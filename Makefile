@@ -4,14 +4,16 @@ CARGO ?= cargo
 FEATURES := --features cli
 # How `make install` builds: dist, or slim for a smaller library.
 PROFILE ?= dist
-PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+PYTHON_ENV := $(TARGET)/python
+CHECK_ENV := $(TARGET)/check
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python torture nightly bench check live live-net header install \
-	needs-rust needs-lint needs-python needs-venv
+.PHONY: help demo test test-rust test-python torture nightly bench check live live-net header public-api install \
+	install-command dist fresh needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
@@ -42,11 +44,22 @@ nightly: torture ## torture and the other tests in their big sizes (about an hou
 		$(CARGO) test -q --test faults --test network_faults -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000} $(CARGO) test -q --lib drain::tests::model
 
-check: needs-rust needs-lint needs-python ## formatting, lints and documentation, warnings as errors
+check: needs-rust needs-lint needs-venv $(CHECK_ENV)/ready ## formatting, lints and documentation, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	rm -rf $(TARGET)/doc/casehook
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
+	$(CARGO) test -q $(FEATURES) --test house
+	python3 tests/house/public_api.py $(TARGET)/doc/casehook
+	python3 src/manual/figures/flow.py --check
+	$(CHECK_ENV)/bin/typos
+
+$(CHECK_ENV)/ready: | needs-venv
+	rm -rf $(CHECK_ENV)
+	python3 -m venv $(CHECK_ENV)
+	$(CHECK_ENV)/bin/python -m pip install -q --disable-pip-version-check 'typos==1.52.*'
+	touch $@
 
 live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle, and live-net
 	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
@@ -60,6 +73,21 @@ bench: needs-rust ## figures as ratios of interleaved rounds (a release build; a
 
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current
+
+public-api: needs-rust ## take the present Rust interface over into tests/house/public-api.txt
+	rm -rf $(TARGET)/doc/casehook
+	$(CARGO) doc -q --workspace --no-deps --all-features
+	python3 tests/house/public_api.py $(TARGET)/doc/casehook --write
+
+install-command: needs-rust ## the command line with its completions and man pages, to PREFIX (/usr/local), DESTDIR
+	$(CARGO) build $(FEATURES) --profile $(PROFILE)
+	sh tests/release/install_command.sh "$(TARGET)/$(subst dev,debug,$(PROFILE))/casehook"
+
+dist: needs-rust needs-venv ## what is released, under target/dist, each tried in a clean place (long; PROFILE=dev for a look)
+	PROFILE=$(PROFILE) sh tests/release/dist.sh $(TARGET)/dist
+
+fresh: needs-rust needs-python ## follow the README word by word in a Debian root of its own (as root, with debootstrap; ARGS=--all)
+	python3 tests/release/fresh.py $(ARGS)
 
 install: needs-rust ## the C library, its header and casehook.pc, to PREFIX (/usr/local), LIBDIR, DESTDIR
 	$(CARGO) build -p casehook-c --profile $(PROFILE)

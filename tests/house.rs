@@ -22,21 +22,52 @@ const OWNERS: &[(&str, &str)] = &[
 /// The top-level modules from the ground up; each may name those before it. `cli` names none of them: it uses what the crate
 /// exports.
 const LAYERS: &[&str] = &[
-    "error", "words", "model", "clock", "response", "template", "transport", "connector", "options", "step", "outbox",
-    "store", "process", "drain", "agent",
+    "error",
+    "words",
+    "model",
+    "clock",
+    "response",
+    "template",
+    "transport",
+    "connector",
+    "options",
+    "step",
+    "outbox",
+    "store",
+    "process",
+    "drain",
+    "agent",
 ];
 
 /// Files that are longer than [`LONGEST`], and why each is.
 const LONG: &[(&str, &str)] = &[
     ("src/connector/tests/mod.rs", "one table of refused documents"),
-    ("src/drain/tests/connectors.rs", "one scenario after another about a connector's trouble"),
-    ("src/drain/tests/model.rs", "the model that random runs are held against is one thing"),
-    ("src/drain/tests/uncertain.rs", "every way in which an answer can be lost"),
-    ("src/step/tests.rs", "one table of requests and answers for all five steps"),
+    (
+        "src/drain/tests/connectors.rs",
+        "one scenario after another about a connector's trouble",
+    ),
+    (
+        "src/drain/tests/model.rs",
+        "the model that random runs are held against is one thing",
+    ),
+    (
+        "src/drain/tests/uncertain.rs",
+        "every way in which an answer can be lost",
+    ),
+    (
+        "src/step/tests.rs",
+        "one table of requests and answers for all five steps",
+    ),
     ("tests/api.rs", "the public API, call by call"),
     ("tests/cli.rs", "the command line, verb by verb"),
-    ("bindings/c/tests/c_programs.rs", "every way in which the C programs are built and run"),
-    ("src/cli/args.rs", "the command line as it is typed, one declaration"),
+    (
+        "bindings/c/tests/c_programs.rs",
+        "every way in which the C programs are built and run",
+    ),
+    (
+        "src/cli/args.rs",
+        "the command line as it is typed, one declaration",
+    ),
 ];
 const LONGEST: usize = 500;
 
@@ -83,7 +114,9 @@ fn named_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a s
             None => vec![rest],
         };
         parts.into_iter().map(|part| {
-            let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+            let end = part
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(part.len());
             &part[..end]
         })
     })
@@ -105,7 +138,10 @@ fn each_dependency_has_one_owner() {
     for (name, owner) in OWNERS {
         for (path, text) in &files {
             let at_home = path.starts_with(&format!("{owner}/")) || *path == format!("{owner}.rs");
-            assert!(at_home || !names_crate(&code(text), name), "src/{path} names {name}; only src/{owner} may");
+            assert!(
+                at_home || !names_crate(&code(text), name),
+                "src/{path} names {name}; only src/{owner} may"
+            );
         }
     }
 }
@@ -116,7 +152,12 @@ fn layers_look_down() {
     let mut seen = BTreeSet::new();
     for (path, text) in sources("src") {
         let is_test = path.contains("/tests") || path.contains("conformance");
-        let own = path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
+        let own = path
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".rs")
+            .to_owned();
         if is_test || ["lib", "bin", "manual"].contains(&own.as_str()) {
             continue;
         }
@@ -125,10 +166,14 @@ fn layers_look_down() {
             let Some(other) = floor(name) else {
                 // Exports of the crate, for the command line.
                 let exported = name == own || (own == "cli" && name.starts_with(char::is_uppercase));
-                assert!(exported || name == "manual", "src/{path} names crate::{name}, which is on no floor");
+                assert!(
+                    exported || name == "manual",
+                    "src/{path} names crate::{name}, which is on no floor"
+                );
                 continue;
             };
-            let own_floor = floor(&own).unwrap_or_else(|| panic!("src/{own} is on no floor: add it to LAYERS"));
+            let own_floor =
+                floor(&own).unwrap_or_else(|| panic!("src/{own} is on no floor: add it to LAYERS"));
             assert!(other <= own_floor, "src/{path} looks up, to crate::{name}");
             seen.insert(name.to_owned());
         }
@@ -150,7 +195,10 @@ fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
         }
         found
     };
-    uses.keys().filter(|module| reach(module).contains(*module)).cloned().collect()
+    uses.keys()
+        .filter(|module| reach(module).contains(*module))
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -160,7 +208,10 @@ fn no_files_of_a_folder_name_each_other_in_a_circle() {
     for (path, text) in &files {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let module = file.trim_end_matches(".rs");
-        if ["mod", "lib", "tests"].contains(&module) || folder.contains("tests") || folder.contains("conformance") {
+        if ["mod", "lib", "tests"].contains(&module)
+            || folder.contains("tests")
+            || folder.contains("conformance")
+        {
             continue;
         }
         let code = code(text);
@@ -172,7 +223,10 @@ fn no_files_of_a_folder_name_each_other_in_a_circle() {
             *name != module && files.iter().any(|(path, _)| *path == file || *path == inner)
         });
         let uses = siblings.map(str::to_owned).collect();
-        folders.entry(folder.to_owned()).or_default().insert(module.to_owned(), uses);
+        folders
+            .entry(folder.to_owned())
+            .or_default()
+            .insert(module.to_owned(), uses);
     }
     for (folder, uses) in folders {
         assert_eq!(circles(&uses), Vec::<String>::new(), "src/{folder}: {uses:#?}");
@@ -185,13 +239,21 @@ fn files_are_short_or_say_why_not() {
         for (path, text) in sources(folder) {
             let path = format!("{folder}/{path}");
             let lines = text.lines().count();
-            let excused = LONG.iter().any(|(name, reason)| *name == path && !reason.is_empty());
-            assert!(excused || lines <= LONGEST, "{path} has {lines} lines; split it, or give a reason in LONG");
+            let excused = LONG
+                .iter()
+                .any(|(name, reason)| *name == path && !reason.is_empty());
+            assert!(
+                excused || lines <= LONGEST,
+                "{path} has {lines} lines; split it, or give a reason in LONG"
+            );
         }
     }
     for (path, _) in LONG {
         let lines = fs::read_to_string(root().join(path)).expect(path).lines().count();
-        assert!(lines > LONGEST, "{path} is short enough by now: take it out of LONG");
+        assert!(
+            lines > LONGEST,
+            "{path} is short enough by now: take it out of LONG"
+        );
     }
 }
 
@@ -213,15 +275,27 @@ fn each_dependency_is_used() {
         ("bindings/python/Cargo.toml", &["bindings/python/src"]),
     ] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
-        let section = text.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+        let section = text
+            .split("\n[dependencies]\n")
+            .nth(1)
+            .unwrap()
+            .split("\n[")
+            .next()
+            .unwrap();
         let files: Vec<(String, String)> = folders.iter().flat_map(|folder| sources(folder)).collect();
-        let names = section.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim().replace('-', "_"));
+        let names = section
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, _)| name.trim().replace('-', "_"));
         let mut checked = 0;
         for name in names {
             // Attributes and macros name it without a path.
             let name = if name == "md_5" { "md5".to_owned() } else { name };
             let used = |code: &str| names_crate(code, &name) || code.contains(&format!("{name}!"));
-            assert!(files.iter().any(|(_, text)| used(text)), "{manifest}: nothing in {folders:?} names {name}");
+            assert!(
+                files.iter().any(|(_, text)| used(text)),
+                "{manifest}: nothing in {folders:?} names {name}"
+            );
             checked += 1;
         }
         assert!(checked > 1, "{manifest}");
@@ -231,7 +305,12 @@ fn each_dependency_is_used() {
 #[test]
 fn the_version_stands_in_one_place() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    assert_eq!(manifest.matches(concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"")).count(), 1);
+    assert_eq!(
+        manifest
+            .matches(concat!("version = \"", env!("CARGO_PKG_VERSION"), "\""))
+            .count(),
+        1
+    );
     for member in ["bindings/c", "bindings/python"] {
         let text = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
         assert!(text.contains("version.workspace = true"), "{member}");

@@ -40,7 +40,9 @@ fn the_figures_are_those_of_what_happened_and_survive_a_restart() {
     first.configure(name, &connector(system.config())).unwrap();
     first.configure("idle", &connector(system.config())).unwrap();
     system.fail_next(1, Fault::Reply(Reply::empty(503)));
-    let push = first.push(name, &Case::new("one").id("1").comment("c", "text")).unwrap();
+    let push = first
+        .push(name, &Case::new("one").id("1").comment("c", "text"))
+        .unwrap();
     assert_eq!(first.wait(push, PATIENCE).unwrap().state, PushState::Delivered);
     system.fail_next(1, Fault::Reply(Reply::empty(422)));
     let push = first.push(name, &Case::new("two").id("2")).unwrap();
@@ -71,7 +73,10 @@ fn the_figures_are_those_of_what_happened_and_survive_a_restart() {
         let count = of("casehook_exchange_duration_seconds_count", &[]);
         assert_eq!(count, Some(system.requests().len() as f64));
         let sent: usize = system.requests().iter().map(|request| request.body.len()).sum();
-        assert_eq!(of("casehook_exchange_bytes_total", &[("direction", "sent")]), Some(sent as f64));
+        assert_eq!(
+            of("casehook_exchange_bytes_total", &[("direction", "sent")]),
+            Some(sent as f64)
+        );
         assert!(of("casehook_exchange_bytes_total", &[("direction", "received")]) > Some(0.0));
 
         let idle = [("connector", "idle")];
@@ -79,7 +84,10 @@ fn the_figures_are_those_of_what_happened_and_survive_a_restart() {
         let state = [("connector", "idle"), ("state", "paused")];
         assert_eq!(shown.value("casehook_connector_state", &state), Some(1.0));
         assert!(shown.value("casehook_oldest_undelivered_seconds", &idle) >= Some(0.0));
-        assert_eq!(shown.value("casehook_exchange_duration_seconds_count", &idle), Some(0.0));
+        assert_eq!(
+            shown.value("casehook_exchange_duration_seconds_count", &idle),
+            Some(0.0)
+        );
     };
     check(&first);
     first.close(PATIENCE).unwrap();
@@ -94,20 +102,35 @@ fn each_request_of_a_push_carries_its_trace_context_and_no_other_does() {
     let system = CaseSystem::start();
     let agent = agent(folder.path());
     agent.configure("t", &connector(system.config())).unwrap();
-    let traced = Case::new("one").id("1").comment("c", "text").traceparent(TRACEPARENT);
+    let traced = Case::new("one")
+        .id("1")
+        .comment("c", "text")
+        .traceparent(TRACEPARENT);
     system.fail_next(1, Fault::Reply(Reply::empty(503)));
     let push = agent.push("t", &traced).unwrap();
     assert_eq!(agent.wait(push, PATIENCE).unwrap().state, PushState::Delivered);
     let first = system.requests();
     assert!(first.len() >= 4, "{first:#?}");
-    assert!(first.iter().all(|request| request.header("traceparent") == Some(TRACEPARENT)));
+    assert!(
+        first
+            .iter()
+            .all(|request| request.header("traceparent") == Some(TRACEPARENT))
+    );
     let push = agent.push("t", &Case::new("again").id("1")).unwrap();
     assert_eq!(agent.wait(push, PATIENCE).unwrap().state, PushState::Delivered);
     let later = system.requests().split_off(first.len());
-    assert!(!later.is_empty() && later.iter().all(|request| request.header("traceparent").is_none()));
+    assert!(
+        !later.is_empty()
+            && later
+                .iter()
+                .all(|request| request.header("traceparent").is_none())
+    );
 
     let error = agent.push("t", &Case::new("x").traceparent("00-x")).unwrap_err();
-    assert_eq!((error.kind(), error.field()), (casehook::ErrorKind::Case, Some("traceparent")));
+    assert_eq!(
+        (error.kind(), error.field()),
+        (casehook::ErrorKind::Case, Some("traceparent"))
+    );
 }
 
 #[test]
@@ -118,16 +141,24 @@ fn a_header_of_the_connector_wins_over_a_trace_context() {
     let mut config = system.config();
     config["headers"] = json!({"Traceparent": "own"});
     agent.configure("t", &connector(config)).unwrap();
-    let push = agent.push("t", &Case::new("one").traceparent(TRACEPARENT)).unwrap();
+    let push = agent
+        .push("t", &Case::new("one").traceparent(TRACEPARENT))
+        .unwrap();
     assert_eq!(agent.wait(push, PATIENCE).unwrap().state, PushState::Delivered);
     let requests = system.requests();
-    assert!(requests.iter().all(|request| request.header("traceparent") == Some("own")));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.header("traceparent") == Some("own"))
+    );
 }
 
 /// The words of a text that look like a metric of casehook.
 fn named(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let words = text.split(|c| !word(c)).filter(|word| word.starts_with("casehook_"));
+    let words = text
+        .split(|c| !word(c))
+        .filter(|word| word.starts_with("casehook_"));
     words.map(str::to_owned).collect()
 }
 
@@ -157,12 +188,18 @@ fn dashboard_alerts_and_manual_name_metrics_that_there_are() {
         assert!(!names.is_empty() && names.is_subset(&there), "{query}: {names:?}");
     }
     let alerts = text("monitoring/alerts.yml");
-    let expressions: Vec<&str> = alerts.lines().filter(|line| line.trim().starts_with("expr:")).collect();
+    let expressions: Vec<&str> = alerts
+        .lines()
+        .filter(|line| line.trim().starts_with("expr:"))
+        .collect();
     assert_eq!(expressions.len(), alerts.matches("- alert:").count());
     assert_eq!(expressions.len(), 3);
     for expression in expressions {
         let names = named(expression);
-        assert!(!names.is_empty() && names.is_subset(&there), "{expression}: {names:?}");
+        assert!(
+            !names.is_empty() && names.is_subset(&there),
+            "{expression}: {names:?}"
+        );
     }
     // The chapter lists every family, and none that there is not.
     let families = shown.families();

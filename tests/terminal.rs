@@ -54,14 +54,20 @@ impl Place {
     fn push(&self, name: &str, number: usize) {
         let agent = self.agent(false);
         for place in 0..number {
-            agent.push(name, &Case::new("t").id(format!("{name}-{place}"))).unwrap();
+            agent
+                .push(name, &Case::new("t").id(format!("{name}-{place}")))
+                .unwrap();
         }
         agent.close(PATIENCE).unwrap();
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_casehook"));
-        command.env_remove("CASEHOOK_KEY").arg("--db").arg(self.database()).args(args);
+        command
+            .env_remove("CASEHOOK_KEY")
+            .arg("--db")
+            .arg(self.database())
+            .args(args);
         command
     }
 
@@ -72,7 +78,10 @@ impl Place {
     fn doctor(&self, args: &[&str]) -> (i32, Value) {
         let output = self.run(&[&["--json", "doctor"], args].concat());
         let text = String::from_utf8(output.stdout).unwrap();
-        (output.status.code().unwrap(), serde_json::from_str(&text).expect(&text))
+        (
+            output.status.code().unwrap(),
+            serde_json::from_str(&text).expect(&text),
+        )
     }
 }
 
@@ -80,7 +89,11 @@ impl Place {
 fn found(report: &Value, check: &str, verdict: &str) -> Vec<String> {
     let findings = report["findings"].as_array().unwrap();
     let fits = |one: &&Value| one["check"] == check && one["verdict"] == verdict;
-    findings.iter().filter(fits).map(|one| format!("{}|{}", one["text"], one["advice"])).collect()
+    findings
+        .iter()
+        .filter(fits)
+        .map(|one| format!("{}|{}", one["text"], one["advice"]))
+        .collect()
 }
 
 #[test]
@@ -137,12 +150,18 @@ fn watch_prints_tables_where_there_is_no_terminal() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains('\u{1b}'), "{text:?}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    let tables: Vec<&str> = text.split("\n\n").filter(|part| part.starts_with("CONNECTOR")).collect();
+    let tables: Vec<&str> = text
+        .split("\n\n")
+        .filter(|part| part.starts_with("CONNECTOR"))
+        .collect();
     assert_eq!(tables.len(), 2, "{text}");
     let row = tables[0].lines().nth(1).unwrap();
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(cells[..5], ["tracker", "ok", "0", "0", "1"], "{text}");
-    assert!(tables[0].contains("\n  push 1: the target answered 422"), "{text}");
+    assert!(
+        tables[0].contains("\n  push 1: the target answered 422"),
+        "{text}"
+    );
     let output = place.run(&["--json", "watch", "--interval", "100ms", "--times", "2"]);
     let lines: Vec<Value> = String::from_utf8(output.stdout)
         .unwrap()
@@ -193,16 +212,29 @@ fn colours_are_for_terminals_whose_owner_wants_them() {
         let mut quiet = place.command(args);
         // `sh` so that the variable is set though the terminal removes it.
         let mut shell = Command::new("sh");
-        shell.args(["-c", "NO_COLOR=1 exec \"$0\" \"$@\""]).arg(quiet.get_program());
+        shell
+            .args(["-c", "NO_COLOR=1 exec \"$0\" \"$@\""])
+            .arg(quiet.get_program());
         shell.args(quiet.get_args());
         let (_, screen) = Terminal::start(&mut shell, 80, 24).end();
-        assert!(!screen.contains('\u{1b}') && screen.contains("tracker"), "{args:?}: {screen:?}");
+        assert!(
+            !screen.contains('\u{1b}') && screen.contains("tracker"),
+            "{args:?}: {screen:?}"
+        );
         let output = quiet.output().unwrap();
         assert!(!output.stdout.contains(&0x1b));
-        assert!(output.stdout.split(|byte| *byte == b'\n').all(|line| line.len() <= 84));
+        assert!(
+            output
+                .stdout
+                .split(|byte| *byte == b'\n')
+                .all(|line| line.len() <= 84)
+        );
     }
     let text = String::from_utf8(place.run(&["status", "1"]).stdout).unwrap();
-    assert!(text.contains("permanent: trying again would end the same way"), "{text}");
+    assert!(
+        text.contains("permanent: trying again would end the same way"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -224,12 +256,19 @@ fn completions_and_man_pages_name_every_verb() {
         assert!(verbs.iter().all(|verb| script.contains(verb)), "{shell}");
     }
     let pages = place.folder.path().join("man");
-    assert_eq!(place.run(&["man", pages.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(
+        place.run(&["man", pages.to_str().unwrap()]).status.code(),
+        Some(0)
+    );
     for verb in &verbs {
         let page = std::fs::read_to_string(pages.join(format!("casehook-{verb}.1"))).expect(verb);
         assert!(page.contains(".SH SYNOPSIS"), "{verb}");
     }
-    assert!(std::fs::read_to_string(pages.join("casehook.1")).unwrap().contains("CASEHOOK_DB"));
+    assert!(
+        std::fs::read_to_string(pages.join("casehook.1"))
+            .unwrap()
+            .contains("CASEHOOK_DB")
+    );
 }
 
 #[test]
@@ -257,10 +296,14 @@ fn a_doctor_sends_no_secret_and_says_what_is_wrong() {
     let secrets = json!({"user": "u", "password": "hunter2"});
     let document = json!({"config": config, "secrets": secrets}).to_string();
     let agent = place.agent(true);
-    agent.configure("locked", &Connector::from_json(&document).unwrap()).unwrap();
+    agent
+        .configure("locked", &Connector::from_json(&document).unwrap())
+        .unwrap();
     place.system.fail_next(1, Fault::Reply(Reply::empty(401)));
     agent.push("locked", &Case::new("t")).unwrap();
-    agent.configure("rest", &Connector::from_json(&document).unwrap()).unwrap();
+    agent
+        .configure("rest", &Connector::from_json(&document).unwrap())
+        .unwrap();
     agent.pause("rest").unwrap();
     assert!(!agent.flush(PATIENCE).unwrap());
     agent.close(PATIENCE).unwrap();
@@ -270,17 +313,32 @@ fn a_doctor_sends_no_secret_and_says_what_is_wrong() {
     std::fs::set_permissions(&database, PermissionsExt::from_mode(0o644)).unwrap();
     let (code, report) = place.doctor(&[]);
     assert_eq!(code, 1, "{report:#}");
-    assert!(found(&report, "database", "warning")[0].contains("chmod 600"), "{report:#}");
-    assert!(found(&report, "drainer", "problem")[0].contains("1 push waits"), "{report:#}");
+    assert!(
+        found(&report, "database", "warning")[0].contains("chmod 600"),
+        "{report:#}"
+    );
+    assert!(
+        found(&report, "drainer", "problem")[0].contains("1 push waits"),
+        "{report:#}"
+    );
     let problems = found(&report, "connector", "problem");
-    assert!(problems[0].contains("blocked") && problems[0].contains("configure locked"), "{report:#}");
+    assert!(
+        problems[0].contains("blocked") && problems[0].contains("configure locked"),
+        "{report:#}"
+    );
     let warnings = found(&report, "connector", "warning");
-    assert!(warnings.iter().any(|text| text.contains("resume rest")), "{report:#}");
+    assert!(
+        warnings.iter().any(|text| text.contains("resume rest")),
+        "{report:#}"
+    );
     let asked = place.system.requests().split_off(before);
     assert_eq!(asked.len(), 3);
     for request in asked {
         let names: Vec<&str> = request.headers.keys().map(String::as_str).collect();
-        assert!(!names.contains(&"authorization") && !names.contains(&"x-tenant"), "{names:?}");
+        assert!(
+            !names.contains(&"authorization") && !names.contains(&"x-tenant"),
+            "{names:?}"
+        );
         assert!(request.body.is_empty());
     }
 
@@ -297,8 +355,15 @@ fn a_doctor_tells_of_targets_that_are_down_and_databases_that_are_none() {
     place.system.down();
     let (code, report) = place.doctor(&[]);
     assert_eq!(code, 1);
-    assert!(found(&report, "target", "problem")[0].contains("does not answer"), "{report:#}");
-    std::fs::write(place.database(), "not a database, and long enough to be told from an empty one").unwrap();
+    assert!(
+        found(&report, "target", "problem")[0].contains("does not answer"),
+        "{report:#}"
+    );
+    std::fs::write(
+        place.database(),
+        "not a database, and long enough to be told from an empty one",
+    )
+    .unwrap();
     for suffix in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(place.folder.path().join(format!("cases.db{suffix}")));
     }
@@ -308,5 +373,8 @@ fn a_doctor_tells_of_targets_that_are_down_and_databases_that_are_none() {
     let (code, report) = place.doctor(&[]);
     assert_eq!(code, 3);
     assert!(!place.database().exists());
-    assert!(found(&report, "database", "problem")[0].contains("configure NAME FILE"), "{report:#}");
+    assert!(
+        found(&report, "database", "problem")[0].contains("configure NAME FILE"),
+        "{report:#}"
+    );
 }

@@ -236,9 +236,9 @@ each time instead, with --json one line of the figures of `stats`."
     /// Look for what is wrong, and say what to do
     #[command(
         after_help = "Checks files and their modes, key, disk, clock, who delivers, and each connector:
-its state, what it waits for, and whether its target answers. To see that, it asks
-the target for / without any header or secret of the connector; --offline leaves
-that out.
+its state, what it waits for, and whether its target answers. To see that, it
+asks the target for / without any header or secret of the connector; --offline
+leaves that out.
 
 Exit code 0 when nothing is wrong (warnings allowed), 1 when something is, 3 when
 the database cannot be used."
@@ -250,7 +250,8 @@ the database cannot be used."
     },
     /// Print completions for a shell
     #[command(after_help = "Example:
-  casehook completions bash > ~/.local/share/bash-completion/completions/casehook")]
+  casehook completions bash > \\
+      ~/.local/share/bash-completion/completions/casehook")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -299,9 +300,11 @@ in the case system, then:
         id: i64,
     },
     /// Count pushes by connector and state, and what went over the wire
-    #[command(after_help = "Example, for the textfile collector of Prometheus' node exporter:
+    #[command(
+        after_help = "Example, for the textfile collector of Prometheus' node exporter:
   casehook --db cases.db stats --format prometheus > casehook.prom.new &&
-      mv casehook.prom.new casehook.prom")]
+      mv casehook.prom.new casehook.prom"
+    )]
     Stats {
         /// A table for people, or metrics for Prometheus
         #[arg(long, value_enum, default_value_t = StatsFormat::Table, conflicts_with = "json")]

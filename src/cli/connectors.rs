@@ -150,11 +150,7 @@ pub(super) fn resume(session: &mut Session<'_>, agent: &Agent, name: &str) -> Re
 }
 
 /// Counts by connector and state, and what is wrong with connectors that do not deliver.
-pub(super) fn stats(
-    session: &mut Session<'_>,
-    agent: &Agent,
-    format: StatsFormat,
-) -> Result<i32, Failure> {
+pub(super) fn stats(session: &mut Session<'_>, agent: &Agent, format: StatsFormat) -> Result<i32, Failure> {
     if format == StatsFormat::Prometheus {
         session.out.text(agent.metrics_text()?.trim_end());
         return Ok(failure::OK);

@@ -230,7 +230,11 @@ impl Table {
     pub(super) fn lines(&self, indent: usize) -> String {
         let margin = " ".repeat(indent);
         let lines = self.drawn(COLUMNS.saturating_sub(indent), Paint::none());
-        lines.iter().map(|line| format!("{margin}{line}")).collect::<Vec<_>>().join("\n")
+        lines
+            .iter()
+            .map(|line| format!("{margin}{line}"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// The lines, the head first, for so many columns.
@@ -270,7 +274,11 @@ impl Table {
             found.map_or(Tone::Plain, |(_, _, tone)| *tone)
         };
         let head = cells(&self.head, &|_| Tone::Head);
-        let rows = self.rows.iter().enumerate().map(|(place, row)| cells(row, &|column| tone_of(place, column)));
+        let rows = self
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(place, row)| cells(row, &|column| tone_of(place, column)));
         std::iter::once(head).chain(rows).collect()
     }
 

@@ -83,7 +83,11 @@ impl Lines {
         // Reasons hold times and numbers that change: what troubles whom is what counts.
         let changed = self.trouble != trouble;
         if self.at.is_none() || due || changed {
-            let also = if trouble.is_empty() { String::new() } else { format!("; {trouble}") };
+            let also = if trouble.is_empty() {
+                String::new()
+            } else {
+                format!("; {trouble}")
+            };
             out::note(&wrap(&format!("{done} delivered, {open} to go{also}"), 2));
             self.at = Some(Instant::now());
             self.trouble = trouble;
@@ -102,7 +106,9 @@ fn troubles(stats: &Stats) -> String {
         return String::new();
     };
     // When the next try is changes by the second.
-    let reason = text.rsplit_once("; next try").map_or(text.as_str(), |(reason, _)| reason);
+    let reason = text
+        .rsplit_once("; next try")
+        .map_or(text.as_str(), |(reason, _)| reason);
     let others = match troubled.count() {
         0 => String::new(),
         number => format!(" (and {number} more)"),

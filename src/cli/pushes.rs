@@ -69,7 +69,9 @@ pub(super) fn report(session: &mut Session<'_>, status: &PushStatus, attempts: &
     }
     session.out.text(&format!("Push {}", status.id));
     let paint = session.out.paint();
-    session.out.people(&format!("  state      {}", show::painted_state(status, paint)));
+    session
+        .out
+        .people(&format!("  state      {}", show::painted_state(status, paint)));
     let text = show::push(session, status);
     session.out.text(&text);
     if !attempts.is_empty() {

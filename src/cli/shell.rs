@@ -23,9 +23,9 @@ pub(super) fn completions(session: &mut Session<'_>, shell: Shell) -> Result<i32
 pub(super) fn man(session: &mut Session<'_>, directory: &Path) -> Result<i32, Failure> {
     let written = fs::create_dir_all(directory)
         .and_then(|()| clap_mangen::generate_to(Cli::command().disable_help_subcommand(true), directory));
-    written.map_err(|error| {
-        Failure::usage(format!("{} cannot be written: {error}", directory.display()))
-    })?;
-    session.out.text(&format!("Wrote man pages to {}.", directory.display()));
+    written.map_err(|error| Failure::usage(format!("{} cannot be written: {error}", directory.display())))?;
+    session
+        .out
+        .text(&format!("Wrote man pages to {}.", directory.display()));
     Ok(failure::OK)
 }

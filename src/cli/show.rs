@@ -73,12 +73,25 @@ pub(super) fn attempts(attempts: &[Attempt], paint: Paint) -> String {
                 .http_status
                 .map_or_else(|| "none".to_owned(), |status| status.to_string()),
             format!("{} ms", attempt.duration_ms),
-            attempt.class.map_or_else(|| "ok".to_owned(), |class| class.to_string()),
+            attempt
+                .class
+                .map_or_else(|| "ok".to_owned(), |class| class.to_string()),
         ]);
-        table.tone(5, if attempt.class.is_none() { Tone::Good } else { Tone::Bad });
+        table.tone(
+            5,
+            if attempt.class.is_none() {
+                Tone::Good
+            } else {
+                Tone::Bad
+            },
+        );
     }
     let mut rows = table.drawn(COLUMNS - MARGIN.len(), paint).into_iter();
-    let mut lines: Vec<String> = rows.next().into_iter().map(|head| format!("{MARGIN}{head}")).collect();
+    let mut lines: Vec<String> = rows
+        .next()
+        .into_iter()
+        .map(|head| format!("{MARGIN}{head}"))
+        .collect();
     for (row, attempt) in rows.zip(attempts) {
         lines.push(format!("{MARGIN}{row}"));
         if !attempt.message.is_empty() {
@@ -89,7 +102,10 @@ pub(super) fn attempts(attempts: &[Attempt], paint: Paint) -> String {
     }
     for class in FailureClass::ALL {
         if attempts.iter().any(|attempt| attempt.class == Some(*class)) {
-            lines.push(format!("{MARGIN}{}", wrap(&format!("{class}: {}.", meaning(*class)), 2 * MARGIN.len())));
+            lines.push(format!(
+                "{MARGIN}{}",
+                wrap(&format!("{class}: {}.", meaning(*class)), 2 * MARGIN.len())
+            ));
         }
     }
     lines.join("\n")
@@ -329,12 +345,21 @@ mod tests {
             message: "the server said\n\u{1b}[2Jno ".repeat(20),
         };
         let failed = attempts(std::slice::from_ref(&attempt), Paint::none());
-        assert!(failed.lines().all(|line| line.chars().count() <= COLUMNS), "{failed}");
+        assert!(
+            failed.lines().all(|line| line.chars().count() <= COLUMNS),
+            "{failed}"
+        );
         assert!(!failed.contains('\u{1b}'));
         let lines: Vec<&str> = failed.lines().collect();
-        assert!(lines[1].contains("POST /issues") && lines[1].ends_with("uncertain"), "{failed}");
+        assert!(
+            lines[1].contains("POST /issues") && lines[1].ends_with("uncertain"),
+            "{failed}"
+        );
         assert!(lines[2].starts_with("    the server said\\n"), "{failed}");
-        assert!(failed.contains("\n  uncertain: the target may have acted"), "{failed}");
+        assert!(
+            failed.contains("\n  uncertain: the target may have acted"),
+            "{failed}"
+        );
         attempt.class = None;
         attempt.message.clear();
         let fine = attempts(&[attempt], Paint::none());

@@ -44,7 +44,11 @@ pub(super) fn watch(
                 if session.out.is_gone() {
                     break;
                 }
-                session.stop.wait(if Some(shown) == times { Duration::ZERO } else { interval });
+                session.stop.wait(if Some(shown) == times {
+                    Duration::ZERO
+                } else {
+                    interval
+                });
             }
             Some(screen) => {
                 let paint = session.out.paint();
@@ -79,16 +83,32 @@ fn view(
         Some(pid) => format!("process {pid} delivers"),
         None => "NO PROCESS DELIVERS".to_owned(),
     };
-    let database = session.global.db.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+    let database = session
+        .global
+        .db
+        .as_deref()
+        .unwrap_or_else(|| std::path::Path::new(""));
     let connectors = count(stats.connectors.len() as u64, "connector", "connectors");
     let title = format!("{}  {connectors}, {who}  {}", database.display(), clock(now));
-    let tone = if stats.drained_by.is_some() { Tone::Head } else { Tone::Bad };
+    let tone = if stats.drained_by.is_some() {
+        Tone::Head
+    } else {
+        Tone::Bad
+    };
     let mut lines = vec![paint.apply(tone, &cut(&escape(&title), columns)), String::new()];
     if stats.connectors.is_empty() {
         lines.push("No connectors yet.".to_owned());
         return lines;
     }
-    let mut table = Table::new(&["CONNECTOR", "STATE", "OPEN", "HELD", "FAILED", "OLDEST", "PER MIN"]);
+    let mut table = Table::new(&[
+        "CONNECTOR",
+        "STATE",
+        "OPEN",
+        "HELD",
+        "FAILED",
+        "OLDEST",
+        "PER MIN",
+    ]);
     for own in &stats.connectors {
         table.row(vec![
             own.connector.clone(),
@@ -97,7 +117,9 @@ fn view(
             own.held.to_string(),
             own.failed.to_string(),
             own.oldest_at.map_or_else(|| "-".to_owned(), |at| age(at, now)),
-            rates.per_minute(own).map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}")),
+            rates
+                .per_minute(own)
+                .map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}")),
         ]);
         table.tone(1, terminal::tone_of_health(&own.health));
         if own.held > 0 {
@@ -131,7 +153,9 @@ fn last_errors(agent: &Agent, stats: &Stats) -> Result<HashMap<String, String>, 
         for (_, state) in states.iter().filter(|(number, _)| *number > 0) {
             let filter = Filter::new().connector(&own.connector).state(*state).limit(1);
             for status in agent.pushes(&filter)? {
-                let error = status.error.map(|error| (status.updated_at, status.id, error.message));
+                let error = status
+                    .error
+                    .map(|error| (status.updated_at, status.id, error.message));
                 newest = newest.into_iter().chain(error).max();
             }
         }
@@ -153,7 +177,10 @@ impl Rates {
             let looks = self.0.entry(own.connector.clone()).or_default();
             looks.push((now, own.delivered_total));
             // One look from before the span stays, so that the span is covered.
-            while looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER) {
+            while looks
+                .get(1)
+                .is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER)
+            {
                 looks.remove(0);
             }
         }

@@ -16,16 +16,15 @@ pub(crate) mod settings;
 mod shape;
 pub(crate) mod table;
 mod warn;
-pub(crate) 
-use std::fmt;
+pub(crate) use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::words;
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::transport::{NetworkPolicy, ProxyPolicy};
+use crate::words;
 
 pub(crate) use config::Config;
 pub(crate) use headers::is_secret_header;

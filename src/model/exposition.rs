@@ -8,7 +8,12 @@ use super::{ConnectorHealth, ConnectorStats, FailureClass, PushState, Stats, Tim
 const HEALTH: [&str; 5] = ["ok", "offline", "blocked", "throttled", "paused"];
 
 /// One metric for each connector: name, type, help, and how its samples are written.
-type Family = (&'static str, &'static str, &'static str, fn(&mut Samples<'_>, &ConnectorStats));
+type Family = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&mut Samples<'_>, &ConnectorStats),
+);
 
 const FAMILIES: [Family; 8] = [
     (
@@ -38,7 +43,9 @@ const FAMILIES: [Family; 8] = [
         "gauge",
         "Age of the oldest push that is queued, sending, waiting or held; 0 when there is none.",
         |samples, own| {
-            let age = own.oldest_at.map_or(0, |at| samples.now.as_millis().saturating_sub(at.as_millis()));
+            let age = own
+                .oldest_at
+                .map_or(0, |at| samples.now.as_millis().saturating_sub(at.as_millis()));
             samples.add("", &[], Seconds(u64::try_from(age).unwrap_or(0)));
         },
     ),
@@ -60,7 +67,11 @@ const FAMILIES: [Family; 8] = [
         |samples, own| {
             for entry in &own.traffic.exchanges {
                 let class = entry.class.map_or("ok", FailureClass::as_str);
-                samples.add("", &[("step", entry.step.as_str()), ("class", class)], entry.count);
+                samples.add(
+                    "",
+                    &[("step", entry.step.as_str()), ("class", class)],
+                    entry.count,
+                );
             }
         },
     ),
@@ -108,11 +119,24 @@ impl Stats {
             }
         }
         let drained = u8::from(self.drained_by.is_some());
-        head(&mut text, "casehook_drained", "gauge", "1 while a process delivers, 0 otherwise.");
+        head(
+            &mut text,
+            "casehook_drained",
+            "gauge",
+            "1 while a process delivers, 0 otherwise.",
+        );
         line(&mut text, format_args!("casehook_drained {drained}"));
-        head(&mut text, "casehook_build_info", "gauge", "Always 1; the version of casehook that answered.");
+        head(
+            &mut text,
+            "casehook_build_info",
+            "gauge",
+            "Always 1; the version of casehook that answered.",
+        );
         let version = env!("CARGO_PKG_VERSION");
-        line(&mut text, format_args!("casehook_build_info{{version=\"{version}\"}} 1"));
+        line(
+            &mut text,
+            format_args!("casehook_build_info{{version=\"{version}\"}} 1"),
+        );
         text
     }
 }
@@ -186,7 +210,10 @@ fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
 
 /// A label's value: backslash, quote and line feed are what the format escapes.
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -195,7 +222,13 @@ mod tests {
 
     #[test]
     fn seconds_keep_their_millis() {
-        for (millis, text) in [(0, "0"), (5, "0.005"), (250, "0.25"), (1_000, "1"), (61_020, "61.02")] {
+        for (millis, text) in [
+            (0, "0"),
+            (5, "0.005"),
+            (250, "0.25"),
+            (1_000, "1"),
+            (61_020, "61.02"),
+        ] {
             assert_eq!(Seconds(millis).to_string(), text);
         }
     }

@@ -20,5 +20,5 @@ pub use status::{
     Attempt, CommentState, CommentStatus, FailureClass, Filter, PushError, PushState, PushStatus, Step,
 };
 pub use time::Timestamp;
-pub(crate) use traffic::{Tally, bound};
 pub use traffic::{DurationBucket, Durations, ExchangeStats, Traffic};
+pub(crate) use traffic::{Tally, bound};

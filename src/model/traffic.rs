@@ -99,7 +99,9 @@ impl Traffic {
         }
         exchanges.sort_by_key(|entry| (entry.step, entry.class));
         let within = |bound: u64| {
-            let inside = tallies.iter().filter(|tally| tally.within_ms.is_some_and(|own| own <= bound));
+            let inside = tallies
+                .iter()
+                .filter(|tally| tally.within_ms.is_some_and(|own| own <= bound));
             inside.map(|tally| tally.count).sum()
         };
         Traffic {
@@ -157,7 +159,11 @@ mod tests {
             tally(Step::Create, None, Some(5), 4),
             tally(Step::Create, None, None, 8),
         ]);
-        let ends: Vec<_> = traffic.exchanges.iter().map(|e| (e.step, e.class, e.count)).collect();
+        let ends: Vec<_> = traffic
+            .exchanges
+            .iter()
+            .map(|e| (e.step, e.class, e.count))
+            .collect();
         assert_eq!(
             ends,
             [
@@ -166,7 +172,15 @@ mod tests {
                 (Step::Get, None, 1)
             ]
         );
-        let of = |bound| traffic.durations.buckets.iter().find(|b| b.within_ms == bound).unwrap().count;
+        let of = |bound| {
+            traffic
+                .durations
+                .buckets
+                .iter()
+                .find(|b| b.within_ms == bound)
+                .unwrap()
+                .count
+        };
         assert_eq!((of(5), of(50), of(100), of(300_000)), (5, 5, 7, 7));
         assert_eq!((traffic.durations.count, traffic.durations.total_ms), (15, 150));
         assert_eq!((traffic.bytes_sent, traffic.bytes_received), (15, 30));

@@ -1,7 +1,7 @@
 //! The variables of templates: which slot knows which, and the nearest name for one that is not known.
 
-use crate::words;
 use super::Slot;
+use crate::words;
 
 /// A variable of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

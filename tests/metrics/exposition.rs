@@ -61,7 +61,9 @@ impl Exposition {
     }
 
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.samples.get(&(name.to_owned(), labels.collect())).copied()
     }
 
@@ -81,7 +83,11 @@ impl Exposition {
             for ((_, labels), value) in self.samples.iter().filter(|((own, _), _)| *own == bucket) {
                 let mut others = labels.clone();
                 let bound = others.remove("le").ok_or("a bucket without le")?;
-                let bound = if bound == "+Inf" { f64::INFINITY } else { number(&bound)? };
+                let bound = if bound == "+Inf" {
+                    f64::INFINITY
+                } else {
+                    number(&bound)?
+                };
                 series.entry(others).or_default().push((bound, *value));
             }
             for (labels, mut buckets) in series {
@@ -108,8 +114,12 @@ fn base<'a>(name: &'a str, types: &BTreeMap<String, String>) -> Option<&'a str> 
     if types.get(name).is_some_and(|kind| kind != "histogram") {
         return Some(name);
     }
-    let parts = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| name.strip_suffix(suffix));
-    parts.into_iter().find(|base| types.get(*base).is_some_and(|kind| kind == "histogram"))
+    let parts = ["_bucket", "_sum", "_count"]
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix));
+    parts
+        .into_iter()
+        .find(|base| types.get(*base).is_some_and(|kind| kind == "histogram"))
 }
 
 fn sample(line: &str) -> Result<(String, Labels, f64), String> {
@@ -173,5 +183,7 @@ fn number(text: &str) -> Result<f64, String> {
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }

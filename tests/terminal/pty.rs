@@ -31,11 +31,24 @@ impl Terminal {
         unlockpt(&control).unwrap();
         let name = ptsname(&control, Vec::new()).unwrap();
         resize(&control, columns, rows);
-        let open = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let open = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open(name.to_str().unwrap())
+                .unwrap()
+        };
         let (output, error) = (open(), open());
-        let child = command.env("TERM", "xterm").env_remove("NO_COLOR").stdout(output).stderr(error).spawn();
+        let child = command
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdout(output)
+            .stderr(error)
+            .spawn();
         // Or the terminal would never end for the reader below.
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let screen = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let (reader, shared) = (File::from(control.try_clone().unwrap()), Arc::clone(&screen));
         let reader = std::thread::spawn(move || copy(reader, &shared));
@@ -100,7 +113,11 @@ fn resize(control: &OwnedFd, columns: u16, rows: u16) {
 fn copy(mut control: File, screen: &(Mutex<String>, Condvar)) {
     let mut bytes = [0; 4096];
     while let Ok(read @ 1..) = control.read(&mut bytes) {
-        screen.0.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
+        screen
+            .0
+            .lock()
+            .unwrap()
+            .push_str(&String::from_utf8_lossy(&bytes[..read]));
         screen.1.notify_all();
     }
 }

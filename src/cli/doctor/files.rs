@@ -43,14 +43,21 @@ fn database(session: &Session<'_>, path: &Path) -> Finding {
         }
         Err(error) => {
             let advice = "run this as the user whose database it is";
-            return Finding::problem("database", format!("{shown} cannot be looked at: {error}"), advice);
+            return Finding::problem(
+                "database",
+                format!("{shown} cannot be looked at: {error}"),
+                advice,
+            );
         }
     };
     if let Some(finding) = not_ours("database", path, &metadata) {
         return finding;
     }
     let size = metadata.len() >> 10;
-    Finding::ok("database", format!("{shown}, {size} KiB, mode {:03o}", mode(&metadata)))
+    Finding::ok(
+        "database",
+        format!("{shown}, {size} KiB, mode {:03o}", mode(&metadata)),
+    )
 }
 
 /// Not a file, somebody else's, or readable to others.
@@ -74,7 +81,10 @@ fn not_ours(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Fin
     (mode(metadata) & 0o077 != 0).then(|| {
         Finding::warning(
             check,
-            format!("{shown} can be read or written by others (mode {:03o})", mode(metadata)),
+            format!(
+                "{shown} can be read or written by others (mode {:03o})",
+                mode(metadata)
+            ),
             format!("chmod 600 {}", crate::cli::quote(&shown.to_string())),
         )
     })
@@ -151,6 +161,9 @@ mod tests {
     #[test]
     fn a_clock_that_was_never_set_is_a_problem() {
         assert_eq!(clock(Timestamp::from_millis(0)).verdict, Verdict::Problem);
-        assert_eq!(clock(Timestamp::from_millis(LATER_THAN_MILLIS)).verdict, Verdict::Ok);
+        assert_eq!(
+            clock(Timestamp::from_millis(LATER_THAN_MILLIS)).verdict,
+            Verdict::Ok
+        );
     }
 }

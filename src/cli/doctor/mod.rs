@@ -119,18 +119,28 @@ fn show(session: &mut Session<'_>, findings: &[Finding]) {
             Verdict::Warning => ("warning", Tone::Busy),
             Verdict::Problem => ("PROBLEM", Tone::Bad),
         };
-        let about = finding.connector.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+        let about = finding
+            .connector
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" {name}"));
         let text = format!("{}{about}: {}", finding.check, finding.text);
         let gap = " ".repeat(INDENT - 2 - word.len());
         let text = wrap_from(&escape(&text), INDENT, INDENT);
-        session.out.people(&format!("  {}{gap}{text}", paint.apply(tone, word)));
+        session
+            .out
+            .people(&format!("  {}{gap}{text}", paint.apply(tone, word)));
         if let Some(advice) = &finding.advice {
             let margin = " ".repeat(INDENT);
             let advice = wrap_from(&escape(advice), INDENT + 3, INDENT + 3);
             session.out.people(&format!("{margin}-> {advice}"));
         }
     }
-    let of = |verdict: Verdict| findings.iter().filter(|finding| finding.verdict == verdict).count() as u64;
+    let of = |verdict: Verdict| {
+        findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count() as u64
+    };
     session.out.text(&format!(
         "{}, {}.",
         count(of(Verdict::Problem), "problem", "problems"),

@@ -17,7 +17,11 @@ pub(super) fn look(session: &Session<'_>, agent: &Agent, offline: bool) -> Resul
     findings.extend(set_back(agent)?);
     if stats.connectors.is_empty() {
         let configure = session.command("configure NAME FILE");
-        findings.push(Finding::warning("connector", "there are none", format!("add one with {configure}")));
+        findings.push(Finding::warning(
+            "connector",
+            "there are none",
+            format!("add one with {configure}"),
+        ));
     }
     for own in &stats.connectors {
         findings.push(health(session, own));
@@ -29,7 +33,11 @@ pub(super) fn look(session: &Session<'_>, agent: &Agent, offline: bool) -> Resul
 }
 
 fn drainer(session: &Session<'_>, stats: &Stats) -> Finding {
-    let open: u64 = stats.connectors.iter().map(|own| own.queued + own.sending + own.waiting).sum();
+    let open: u64 = stats
+        .connectors
+        .iter()
+        .map(|own| own.queued + own.sending + own.waiting)
+        .sum();
     let run = session.command("run");
     let advice = format!("start the program that embeds casehook, or {run}");
     match stats.drained_by {
@@ -49,19 +57,29 @@ fn is_there(pid: u32) -> bool {
         return false;
     };
     // Refused means that there is one.
-    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+    !matches!(
+        rustix::process::test_kill_process(pid),
+        Err(rustix::io::Errno::SRCH)
+    )
 }
 
 fn set_back(agent: &Agent) -> Result<Option<Finding>, Failure> {
     let newest = agent.pushes(&Filter::new().limit(1))?;
-    let ahead = newest.first().map(|status| status.created_at.as_millis() - now().as_millis());
-    Ok(ahead.filter(|ahead| *ahead > CLOCK_TOLERANCE_MILLIS).map(|ahead| {
-        Finding::warning(
-            "clock",
-            format!("the newest push was accepted {} s ahead of it: it was set back", ahead / 1_000),
-            "see that it is right and kept right (NTP); retries are put right by casehook",
-        )
-    }))
+    let ahead = newest
+        .first()
+        .map(|status| status.created_at.as_millis() - now().as_millis());
+    Ok(ahead
+        .filter(|ahead| *ahead > CLOCK_TOLERANCE_MILLIS)
+        .map(|ahead| {
+            Finding::warning(
+                "clock",
+                format!(
+                    "the newest push was accepted {} s ahead of it: it was set back",
+                    ahead / 1_000
+                ),
+                "see that it is right and kept right (NTP); retries are put right by casehook",
+            )
+        }))
 }
 
 fn health(session: &Session<'_>, own: &ConnectorStats) -> Finding {
@@ -86,7 +104,10 @@ fn health(session: &Session<'_>, own: &ConnectorStats) -> Finding {
         ConnectorHealth::Offline { reason, probe_at } => Finding::problem(
             "connector",
             format!("offline: {reason}; {waiting}"),
-            format!("see that the target can be reached from here; tried again {}", until(*probe_at, now())),
+            format!(
+                "see that the target can be reached from here; tried again {}",
+                until(*probe_at, now())
+            ),
         ),
         ConnectorHealth::Blocked { reason, probe_at } => {
             let configure = session.command(&format!("configure {name} FILE"));
@@ -110,7 +131,10 @@ fn decisions(session: &Session<'_>, own: &ConnectorStats) -> Vec<Finding> {
     let list = |state: &str| session.command(&format!("list --state {state} --connector {name}"));
     let mut findings = Vec::new();
     if own.held > 0 {
-        let text = format!("{} held: a decision is needed", count(own.held, "push is", "pushes are"));
+        let text = format!(
+            "{} held: a decision is needed",
+            count(own.held, "push is", "pushes are")
+        );
         let advice = format!("see {}, and `status` of each for what to do", list("held"));
         findings.push(Finding::problem("connector", text, advice).about(&own.connector));
     }
@@ -134,12 +158,7 @@ fn warnings(session: &Session<'_>, agent: &Agent, name: &str) -> Result<Option<F
 }
 
 /// Whether its secrets can be read, and whether its target answers.
-fn target(
-    session: &Session<'_>,
-    agent: &Agent,
-    name: &str,
-    offline: bool,
-) -> Result<Vec<Finding>, Failure> {
+fn target(session: &Session<'_>, agent: &Agent, name: &str, offline: bool) -> Result<Vec<Finding>, Failure> {
     let sample = Case::new("sample").id("sample");
     if let Err(error) = agent.preview(name, &sample)
         && error.kind() == ErrorKind::Key
@@ -159,21 +178,34 @@ fn target(
     }
     let reached = match agent.reach(name) {
         Ok(reached) => reached,
-        Err(error) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Key | ErrorKind::NotFound) => {
-            let advice = "see that what the connector refers to is there and allowed (--allow-env, --allow-files)";
-            return Ok(vec![Finding::problem("target", error.message(), advice).about(name)]);
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Config | ErrorKind::Key | ErrorKind::NotFound
+            ) =>
+        {
+            let advice =
+                "see that what the connector refers to is there and allowed (--allow-env, --allow-files)";
+            return Ok(vec![
+                Finding::problem("target", error.message(), advice).about(name),
+            ]);
         }
         Err(error) => return Err(error.into()),
     };
     let findings = reached.into_iter().map(|reach| {
         let took = reach.duration_ms;
         let finding = match (reach.problem, reach.status) {
-            (None, Some(status)) => {
-                Finding::ok("target", format!("{} answers (HTTP {status}, {took} ms)", reach.origin))
-            }
+            (None, Some(status)) => Finding::ok(
+                "target",
+                format!("{} answers (HTTP {status}, {took} ms)", reach.origin),
+            ),
             (problem, _) => Finding::problem(
                 "target",
-                format!("{} does not answer: {}", reach.origin, problem.unwrap_or_default()),
+                format!(
+                    "{} does not answer: {}",
+                    reach.origin,
+                    problem.unwrap_or_default()
+                ),
                 "see that it is up, that its name resolves and that no firewall or proxy stands between",
             ),
         };
