@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "readme/quick_start.rs"]
+#[allow(unreachable_pub)]
 mod quick_start;
 mod support;
 

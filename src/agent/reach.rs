@@ -19,11 +19,11 @@ impl Agent {
     /// error.
     pub fn reach(&self, name: &str) -> Result<Vec<Reach>> {
         let core = self.core()?;
-        let (stored, connector) = core.document(name)?;
-        let secrets = core.store.secrets(stored.id)?;
+        let document = core.document(name)?;
+        let secrets = core.store.secrets(document.id)?;
         let whole = Connector {
             secrets: Some(secrets),
-            ..(*connector).clone()
+            ..document.connector.clone()
         };
         let prepared = whole.prepare(&core.settings, &core.sources)?;
         Ok(origins(&prepared)

@@ -184,10 +184,11 @@ impl Bench {
             Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new()).unwrap();
         let push = NewPush {
             connector: stored.id,
+            revision: None,
             case,
             coalesce: connector.config.coalesce,
         };
-        self.store.enqueue(&[push], &RETENTION, self.now.wall).unwrap()[0]
+        self.store.enqueue(vec![push], &RETENTION, self.now.wall).unwrap()[0]
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
