@@ -2,27 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::trace;
+use super::{limits, trace};
 use crate::error::{Error, Result};
 use crate::words::{self, child};
-
-/// The sizes that a push may have; each is refused with an error of its own.
-pub mod limits {
-    /// The title, in bytes.
-    pub const TITLE_BYTES: usize = 64 * 1024;
-    /// A whole push, in bytes of its JSON.
-    pub const PUSH_BYTES: usize = 4 * 1024 * 1024;
-    /// The comments of one push.
-    pub const COMMENTS: usize = 10_000;
-    /// The tags of one push.
-    pub const TAGS: usize = 1_000;
-    /// The name of a connector or of one of the host's own fields, in bytes.
-    pub const NAME_BYTES: usize = 128;
-    /// How deep a value in the host's own fields may nest.
-    pub const NESTING: usize = 64;
-    /// A template, in bytes.
-    pub const TEMPLATE_BYTES: usize = 64 * 1024;
-}
 
 /// One comment of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod case;
 mod exposition;
 mod id;
+pub mod limits;
 mod link;
 mod report;
 mod stats;
@@ -11,7 +12,7 @@ mod time;
 mod trace;
 mod traffic;
 
-pub use case::{Case, Comment, limits};
+pub use case::{Case, Comment};
 pub use id::PushId;
 pub use link::Link;
 pub use report::{Answer, Header, Reach, Request, TestReport, TestStep};

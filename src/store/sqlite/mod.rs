@@ -10,6 +10,7 @@ mod files;
 mod group;
 mod history;
 mod key;
+mod lock;
 mod migrate;
 mod read;
 mod record;
