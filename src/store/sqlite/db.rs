@@ -1,7 +1,7 @@
 //! Connections: one that writes, a few that read, and how a transaction is run on them.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
