@@ -240,8 +240,8 @@ its state, what it waits for, and whether its target answers. To see that, it
 asks the target for / without any header or secret of the connector; --offline
 leaves that out.
 
-Exit code 0 when nothing is wrong (warnings allowed), 1 when something is, 3 when
-the database cannot be used."
+Exit code 0 when nothing is wrong (warnings allowed), 1 when something is, 3
+when the database cannot be used."
     )]
     Doctor {
         /// Send nothing
