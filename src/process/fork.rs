@@ -148,7 +148,11 @@ mod tests {
     /// The state is the process's: these run in one test, and other tests of the program only hold forks off.
     #[test]
     fn a_fork_waits_for_who_is_inside_and_who_comes_later_waits_for_the_fork() {
-        let (inside, leave, came) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        let (inside, leave, came) = (
+            AtomicBool::new(false),
+            AtomicBool::new(false),
+            AtomicBool::new(false),
+        );
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let outer = hold_off();
@@ -181,7 +185,11 @@ mod tests {
             assert!(!came.load(Ordering::SeqCst));
             before();
             after_in_parent();
-            assert_eq!(STATE.load(Ordering::SeqCst) & ALL_FORKING, 0, "called twice, counted once");
+            assert_eq!(
+                STATE.load(Ordering::SeqCst) & ALL_FORKING,
+                0,
+                "called twice, counted once"
+            );
         });
         assert!(came.load(Ordering::SeqCst));
         after_in_parent();

@@ -1,6 +1,7 @@
 """Exit, signals and forks, each in an interpreter of its own.
 
-``CASEHOOK_EXITS`` says how often each way to exit is tried (3 times when not set).
+``CASEHOOK_EXITS`` says how often each way to exit is tried (3 times when not set), ``CASEHOOK_FORKS`` how often a process
+at work is forked (40 times).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from case_system import CaseSystem, free_port
 from conftest import TESTS, Script
 
 EXITS = int(os.environ.get("CASEHOOK_EXITS", "3"))
+FORK_TIMES = int(os.environ.get("CASEHOOK_FORKS", "40"))
 
 FORGET = """
 import logging, sys, threading
@@ -159,11 +161,6 @@ def own(number):
 def check():
     assert agent.wait(first, 30).state == "delivered"
     assert agent.flush(30) is True
-
-# A child of a parent that is at work in SQLite may find SQLite's own mutexes locked for good, and no database can be
-# opened in it then: fork from a quiet process, or before the first agent.
-check()
-time.sleep(0.1)
 """
 
 
@@ -233,6 +230,123 @@ if __name__ == "__main__":
 """
     done = script(text + body)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+BUSY = """
+import os, signal, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from case_system import config
+import casehook
+
+agent = casehook.Agent("cases.db", drain=False)
+agent.configure("tracker", config(9))
+stop = threading.Event()
+pushed = [0] * 8
+
+def work(place):
+    while not stop.is_set():
+        agent.push("tracker", title=f"{place}/{pushed[place]}", case_id=f"{place}/{pushed[place]}")
+        pushed[place] += 1
+
+threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+for thread in threads: thread.start()
+
+def child(number):
+    # A child that hangs is ended, and says where.
+    signal.alarm(60)
+    try:
+        agent.push("tracker", title="x")
+    except casehook.ForkedError:
+        pass
+    else:
+        os._exit(3)
+    own = casehook.Agent(f"{number}.db", drain=False)
+    own.configure("tracker", config(9))
+    push = own.push("tracker", title=f"child {number}")
+    assert own.status(push).state == "queued"
+    own.close()
+
+def check():
+    stop.set()
+    for thread in threads: thread.join()
+    assert min(pushed) > 0
+    assert len(list(agent.pushes())) == sum(pushed)
+    agent.close()
+"""
+
+
+def test_forks_of_a_process_whose_threads_push(script: Script) -> None:
+    """Each child opens a database of its own, wherever the parent's threads were at the fork."""
+    done = script(
+        BUSY
+        + """
+for number in range(int(sys.argv[1])):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            child(number)
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    code = os.waitpid(pid, 0)[1]
+    assert code == 0, (number, code)
+check()
+""",
+        str(FORK_TIMES),
+        timeout=240,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_process_whose_threads_push(method: str, script: Script) -> None:
+    body = f"""
+import multiprocessing
+context = multiprocessing.get_context("{method}")
+for start in range(0, 12, 4):
+    workers = [context.Process(target=child, args=(n,)) for n in range(start, start + 4)]
+    for worker in workers: worker.start()
+    for worker in workers: worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+check()
+"""
+    text = BUSY + body
+    if method == "spawn":
+        # Its children read the script again: they must not open what the parent has open.
+        text = SPAWNED
+    done = script(text, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+SPAWNED = """
+import multiprocessing, sys, threading
+from case_system import config
+import casehook
+
+def child(number):
+    with casehook.Agent("cases.db", drain=False) as own:
+        own.push("tracker", title=f"child {number}")
+
+if __name__ == "__main__":
+    agent = casehook.Agent("cases.db", drain=False)
+    agent.configure("tracker", config(9))
+    stop = threading.Event()
+    def work():
+        while not stop.is_set():
+            agent.push("tracker", title="parent")
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads: thread.start()
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=child, args=(n,)) for n in range(4)]
+    for worker in workers: worker.start()
+    for worker in workers: worker.join(60)
+    stop.set()
+    for thread in threads: thread.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    agent.close()
+"""
 
 
 def test_a_server_that_forks_its_workers(script: Script) -> None:
