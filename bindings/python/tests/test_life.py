@@ -60,17 +60,17 @@ elif manner == "raise":
 @pytest.mark.parametrize("manner", ["plain", "threads", "pushing", "raise"])
 @pytest.mark.parametrize("target", ["down", "slow", "up"])
 def test_a_forgotten_agent_neither_hangs_nor_crashes(target: str, manner: str, tmp_path: Path) -> None:
-    system = None if target == "down" else CaseSystem(delay=30.0 if target == "slow" else 0.0)
+    system = None if target == "down" else CaseSystem(delay=600.0 if target == "slow" else 0.0)
     path = tmp_path / "forget.py"
     path.write_text(FORGET)
     command = [sys.executable, "-W", "error", str(path), str(system.port if system else free_port()), manner]
     environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONFAULTHANDLER": "1"}
 
-    def once(run: int) -> tuple[int, str, float]:
-        began = time.monotonic()
+    def once(run: int) -> tuple[int, str]:
+        # The slow target takes ten minutes: an exit that waits for it is one that hangs.
         whole = [*command, str(tmp_path / f"{run}.db")]
-        done = subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stderr, time.monotonic() - began
+        done = subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=180)
+        return done.returncode, done.stderr
 
     try:
         # A slow target costs each run the time allowed for requests under way: several at once.
@@ -79,8 +79,7 @@ def test_a_forgotten_agent_neither_hangs_nor_crashes(target: str, manner: str, t
     finally:
         if system:
             system.close()
-    assert [(code, errors) for code, errors, _ in runs] == [(0, "")] * EXITS
-    assert max(seconds for _, _, seconds in runs) < 30
+    assert runs == [(0, "")] * EXITS
 
 
 WAITING = """
@@ -118,7 +117,7 @@ def test_ctrl_c_interrupts_at_once(what: str, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert lines.readline() == "interrupted\n"
         # A tenth of a second is promised; the rest is for a busy machine.
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     assert process.wait(timeout=30) == 0
 
 
@@ -391,7 +390,7 @@ def test_a_fork_while_threads_log_and_wait(script: Script) -> None:
         FORKS
         + """
 import logging, threading, faulthandler
-faulthandler.dump_traceback_later(40, exit=True)
+faulthandler.dump_traceback_later(200, exit=True)
 logging.basicConfig(level=logging.DEBUG, handlers=[logging.NullHandler()])
 stop = threading.Event()
 def noise():
