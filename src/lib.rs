@@ -57,3 +57,4 @@ pub use connector::{Connector, Settings, Warning};
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;
 pub use options::Options;
+pub use process::fork;

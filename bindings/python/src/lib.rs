@@ -17,7 +17,9 @@ mod _native {
     #[pymodule_export]
     use super::agent::Agent;
     #[pymodule_export]
-    use super::calls::{after_fork, await_calls, begin_exit, panic_now};
+    use super::calls::{
+        after_fork_in_child, after_fork_in_parent, await_calls, before_fork, begin_exit, panic_now,
+    };
     #[pymodule_export]
     use super::cli::{StopFlag, run_cli};
     #[pymodule_export]

@@ -33,11 +33,13 @@ document or case is refused, or the database cannot be used.
 >>> folder.cleanup()
 """
 
-from casehook._agent import Agent, case
+from casehook._agent import Agent
+from casehook._case import case
 from casehook._errors import (
     ArgumentError,
     BusyError,
     CaseError,
+    CaseTypeError,
     ClosedError,
     ConfigError,
     CorruptError,
@@ -81,6 +83,7 @@ __all__ = [
     "Attempt",
     "BusyError",
     "CaseError",
+    "CaseTypeError",
     "ClosedError",
     "CommentState",
     "ConfigError",
@@ -114,7 +117,7 @@ __all__ = [
     "dropped_log_lines",
 ]
 
-for _class in (Agent, *Error.__subclasses__(), *StoreError.__subclasses__(), Error):
+for _class in (Agent, *Error.__subclasses__(), *StoreError.__subclasses__(), CaseTypeError, Error):
     # What a traceback names is the name to import.
     _class.__module__ = "casehook"
 del _class
