@@ -259,6 +259,24 @@ in the case system, then:
     },
     /// Count pushes by connector and state
     Stats,
+    /// List the case systems that a connector is ready for
+    Presets,
+    /// Print a ready connector for a case system
+    #[command(after_help = "Examples:
+  casehook preset jira-cloud
+  casehook preset jira-cloud --set site=acme --set project=OPS > connector.json
+  casehook --db cases.db configure jira connector.json --secrets secrets.json
+
+Without --set it says what the preset takes. The document goes to standard
+output, what to know about it to standard error. Credentials may be set too, but
+other users of this machine can read them while the command runs.")]
+    Preset {
+        /// The preset's name, as `presets` lists it
+        name: String,
+        /// A parameter (repeatable)
+        #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+        set: Vec<(String, String)>,
+    },
     /// Copy the database, also while it is in use
     #[command(
         after_help = "The key of the stored secrets (FILE.key beside the database) is not in the copy."
@@ -356,6 +374,13 @@ fn comment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((id, text)) => Ok((id.to_owned(), text.to_owned())),
         None => Err("an id, an equals sign and a text, such as c1=\"first look\"".to_owned()),
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("a name, an equals sign and a value, such as site=acme".to_owned()),
     }
 }
 

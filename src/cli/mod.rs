@@ -11,6 +11,7 @@ mod failure;
 mod input;
 mod logger;
 mod out;
+mod presets;
 mod pushes;
 mod show;
 mod trial;
@@ -158,6 +159,8 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
         Verb::Stats => session.reading(connectors::stats),
+        Verb::Presets => presets::list(session),
+        Verb::Preset { name, set } => presets::show(session, name, set),
         Verb::Backup { file } => session.reading(|s, agent| {
             agent.backup(file)?;
             s.out.text(&format!("Copied the database to {}.", file.display()));

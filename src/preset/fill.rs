@@ -48,6 +48,16 @@ impl Preset {
         Ok(document)
     }
 
+    /// The `secrets` object with the names of the credentials in their places, as JSON text.
+    pub(crate) fn secrets_shape(&self) -> String {
+        let secrets = self.parameters.iter().filter(|parameter| parameter.secret);
+        let named: Vec<Given<'_>> = secrets
+            .map(|parameter| (parameter, parameter.name.to_uppercase()))
+            .collect();
+        let shape = fill(Value::Object(self.secrets.clone()), Place::Plain, &named);
+        shape.map_or_else(|_| String::new(), |shape| shape.to_string())
+    }
+
     fn check(&self, values: &[(&str, &str)]) -> Result<Vec<Given<'_>>> {
         for (name, _) in values {
             if !self.parameters.iter().any(|parameter| parameter.name == *name) {

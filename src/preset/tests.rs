@@ -385,7 +385,13 @@ fn values_cannot_leave_their_place() {
     let nasty = "x\"}],\"y\":{{{case.id}}} \\ @{project} & / ? #";
     let document = super::preset(
         "jira-cloud",
-        &[("site", "acme"), ("project", "OPS"), ("issue_type", nasty), ("user", "u"), ("token", "t")],
+        &[
+            ("site", "acme"),
+            ("project", "OPS"),
+            ("issue_type", nasty),
+            ("user", "u"),
+            ("token", "t"),
+        ],
     )
     .unwrap();
     let connector = Connector::from_json(&document).unwrap();
