@@ -34,6 +34,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod advice;
 mod agent;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -128,14 +128,18 @@ Links of cases to incidents stay."
     #[command(
         after_help = "This REALLY WRITES to the target: it opens an incident, changes it and comments
 it. Nothing is stored in the outbox. Without FILE or --title a sample case is
-used.
+used. With --get-only it only reads that incident back.
 
 Example:
-  casehook --db cases.db test tracker --title \"Trial, please delete\""
+  casehook --db cases.db test tracker --title \"Trial, please delete\"
+  casehook --db cases.db test tracker --get-only 4711"
     )]
     Test {
         /// The connector's name
         name: String,
+        /// Only read this incident back; nothing is written
+        #[arg(long, value_name = "ID", conflicts_with_all = ["file", "title"])]
+        get_only: Option<String>,
         #[command(flatten)]
         case: CaseArgs,
     },

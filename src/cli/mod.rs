@@ -132,7 +132,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Pause { name } => session.reading(|s, agent| connectors::pause(s, agent, name)),
         Verb::Resume { name } => session.reading(|s, agent| connectors::resume(s, agent, name)),
-        Verb::Test { name, case } => trial::test(session, name, case),
+        Verb::Test {
+            name,
+            get_only: Some(id),
+            ..
+        } => trial::look(session, name, id),
+        Verb::Test { name, case, .. } => trial::test(session, name, case),
         Verb::Preview { name, case } => trial::preview(session, name, case),
         Verb::Push { name, case } => pushes::push(session, name, case),
         Verb::Status { id } => session.reading(|s, agent| pushes::status(s, agent, (*id).into())),
