@@ -123,7 +123,12 @@ fn expired(at: &Exchange<'_>) -> Option<String> {
 fn https_on_http(at: &Exchange<'_>) -> Option<String> {
     let no_tls = tls(
         at,
-        &["is this an http port", "InvalidContentType", "corrupt message", "unexpected end of file"],
+        &[
+            "is this an http port",
+            "InvalidContentType",
+            "corrupt message",
+            "unexpected end of file",
+        ],
     );
     no_tls.then(|| {
         format!(
@@ -724,7 +729,9 @@ fn collect(value: &Value, found: &mut Vec<String>, deep: usize) {
         Value::Object(map) => {
             // A list under such a name is about a field of that name.
             let field = |name: &str| matches!(name, "title" | "description") && map[name].is_array();
-            let known = NAMES.into_iter().filter(|name| map.contains_key(*name) && !field(name));
+            let known = NAMES
+                .into_iter()
+                .filter(|name| map.contains_key(*name) && !field(name));
             let known: Vec<&str> = known.collect();
             if known.is_empty() {
                 // An object of fields with their faults, as many frameworks answer.

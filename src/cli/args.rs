@@ -263,6 +263,30 @@ in the case system, then:
     },
     /// Count pushes by connector and state
     Stats,
+    /// Take connectors over from Kibana or Terraform
+    #[command(after_help = "Examples:
+  casehook import export.ndjson --dry-run
+  casehook --db cases.db import export.ndjson
+  terraform show -json | casehook --db cases.db import -
+
+FILE is an export of Kibana's saved objects, an answer of its connector API (one
+connector or a list), or a Terraform state. Complete connectors are configured
+under their names. The others, mostly for secrets that exports do not hold, are
+written to NAME.connector.json, to be finished and given to configure; files
+that are there are never replaced. Connectors of other types are skipped.")]
+    Import {
+        /// The export, or -
+        file: PathBuf,
+        /// Only report; store and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Replace connectors of the same names
+        #[arg(long)]
+        replace: bool,
+        /// Where documents to be finished are written
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        to: PathBuf,
+    },
     /// List the case systems that a connector is ready for
     Presets,
     /// Print a ready connector for a case system

@@ -8,6 +8,7 @@ mod deliver;
 mod demo;
 mod duration;
 mod failure;
+mod import;
 mod input;
 mod logger;
 mod out;
@@ -164,6 +165,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
         Verb::Stats => session.reading(connectors::stats),
+        Verb::Import {
+            file,
+            to,
+            dry_run,
+            replace,
+        } => import::import(session, file, to, *dry_run, *replace),
         Verb::Presets => presets::list(session),
         Verb::Preset { name, set } => presets::show(session, name, set),
         Verb::Backup { file } => session.reading(|s, agent| {
