@@ -41,11 +41,10 @@ pub(super) fn show(
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let preset = crate::presets().iter().find(|preset| preset.name == name);
-    if let (Some(preset), true) = (preset, given.is_empty() && !session.out.is_json()) {
-        if preset.parameters.iter().any(PresetParameter::is_required) {
-            session.out.text(&about(preset));
-            return Ok(failure::OK);
-        }
+    let asked = preset.filter(|preset| preset.parameters.iter().any(PresetParameter::is_required));
+    if let Some(preset) = asked.filter(|_| given.is_empty() && !session.out.is_json()) {
+        session.out.text(&about(preset));
+        return Ok(failure::OK);
     }
     let document = crate::preset(name, &given)?;
     session.out.text(&document);
