@@ -606,6 +606,16 @@ fn presets_are_listed_told_and_printed() {
         "{}",
         err(&output)
     );
+    // For machines it is one line.
+    let line = place.json(&[
+        "preset",
+        "jira-cloud",
+        "--set",
+        "site=acme",
+        "--set",
+        "project=OPS",
+    ]);
+    assert_eq!(line, [document]);
     let file = place.file("connector.json", out(&output));
     let secrets = place.file("secrets.json", r#"{"user": "u", "password": "p"}"#);
     place.ok(&[

@@ -1,6 +1,6 @@
 //! The verbs about presets: which there are, and one as a connector document.
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::Session;
 use super::failure::{self, Failure};
@@ -48,9 +48,10 @@ pub(super) fn show(
     }
     let document = crate::preset(name, &given)?;
     session.out.text(&document);
-    let raw = RawValue::from_string(document)
+    // On one line.
+    let value: Value = serde_json::from_str(&document)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("preset {name}: {error}")))?;
-    session.out.json(&raw);
+    session.out.json(&value);
     if let Some(preset) = preset {
         for line in remarks(preset, &given) {
             session.out.note(&wrap(&line, 2));

@@ -48,8 +48,9 @@ impl Preset {
         Ok(document)
     }
 
-    /// The `secrets` object with the names of the credentials in their places, as JSON text.
-    pub(crate) fn secrets_shape(&self) -> String {
+    /// The `secrets` object that goes with the document, as JSON text, with the names of the credentials in their places;
+    /// `{}` where there are none.
+    pub fn secrets_shape(&self) -> String {
         let secrets = self.parameters.iter().filter(|parameter| parameter.secret);
         let named: Vec<Given<'_>> = secrets
             .map(|parameter| (parameter, parameter.name.to_uppercase()))
