@@ -6,6 +6,7 @@ FEATURES := --features cli
 PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 BENCH_ENV := $(PYTHON_ENV)-bench
+LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-pythons torture nightly bench bench-instructions bench-python check live live-net header install \
@@ -60,12 +61,13 @@ check: needs-rust needs-lint needs-python ## formatting, lints and documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
 
-live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle, and live-net
-	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: installs its packages as root), django-helpdesk and Roundup, and live-net
+	python3 tests/live/redmine.py --casehook $(LIVE_CASEHOOK)
+	python3 tests/live/trackers.py --casehook $(LIVE_CASEHOOK)
 
 live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
 	$(CARGO) build $(FEATURES)
-	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+	python3 tests/live/net/net.py --casehook $(LIVE_CASEHOOK)
 
 bench: needs-rust ## figures as ratios of interleaved rounds, also in target/bench.json (a release build; some minutes)
 	$(CARGO) bench -q --bench outbox

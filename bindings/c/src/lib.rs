@@ -21,6 +21,8 @@ mod agent;
 
 mod connector;
 
+mod preset;
+
 mod case;
 
 mod push;

@@ -7,6 +7,7 @@ mod agent;
 mod calls;
 mod cli;
 mod logs;
+mod presets;
 
 use pyo3::prelude::*;
 
@@ -24,4 +25,6 @@ mod _native {
     use super::cli::{StopFlag, run_cli};
     #[pymodule_export]
     use super::logs::{next_lines, set_log_level, start_log, stop_log};
+    #[pymodule_export]
+    use super::presets::{preset, presets};
 }

@@ -57,6 +57,7 @@ from casehook._errors import (
     TimeoutError,
 )
 from casehook._logs import dropped_log_lines
+from casehook._presets import Preset, PresetParameter, preset, presets
 from casehook._results import (
     Answer,
     Attempt,
@@ -98,6 +99,8 @@ __all__ = [
     "InternalError",
     "Link",
     "NotFoundError",
+    "Preset",
+    "PresetParameter",
     "PushError",
     "PushState",
     "PushStatus",
@@ -115,6 +118,8 @@ __all__ = [
     "TimeoutError",
     "case",
     "dropped_log_lines",
+    "preset",
+    "presets",
 ]
 
 for _class in (Agent, *Error.__subclasses__(), *StoreError.__subclasses__(), CaseTypeError, Error):
