@@ -56,4 +56,4 @@ pub use agent::Agent;
 pub use connector::{Connector, Settings, Warning};
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;
-pub use options::Options;
+pub use options::{Options, parse_key};

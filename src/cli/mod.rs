@@ -12,6 +12,7 @@ mod input;
 mod logger;
 mod out;
 mod pushes;
+mod rekey;
 mod show;
 mod trial;
 
@@ -158,6 +159,7 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
         Verb::Stats => session.reading(connectors::stats),
+        Verb::Rekey { new_key_file } => rekey::run(session, new_key_file.as_deref()),
         Verb::Backup { file } => session.reading(|s, agent| {
             agent.backup(file)?;
             s.out.text(&format!("Copied the database to {}.", file.display()));
@@ -255,6 +257,10 @@ impl Session<'_> {
         if let Some(directory) = &global.allow_files {
             options = options.allow_secret_files(directory);
         }
+        if let Some(file) = &global.key_file {
+            options = options.key(input::key(file)?);
+        }
+        options = options.trust_location(global.trust_location);
         Ok(options)
     }
 

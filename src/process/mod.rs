@@ -3,6 +3,7 @@
 mod bell;
 mod drain_lock;
 mod guard;
+pub(crate) mod location;
 
 pub(crate) use bell::Bell;
 pub(crate) use drain_lock::DrainLock;
