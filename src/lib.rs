@@ -41,6 +41,9 @@ mod clock;
 mod connector;
 mod drain;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod manual;
 mod model;
 mod options;

@@ -62,6 +62,11 @@ def case(
     return {"incident": incident, "comments": [_comment(comment) for comment in comments]}
 
 
+def _check_key(key: bytes | None) -> None:
+    if key is not None and len(key) != 32:
+        raise ArgumentError(f"a key has 32 bytes, not {len(key)}", "key")
+
+
 class Agent:
     """An open outbox and, unless ``drain`` is false, the threads that deliver it.
 
@@ -83,6 +88,9 @@ class Agent:
         how long and how many delivered, superseded and cancelled pushes are kept; the time in seconds or a timedelta
     ``secret_env``, ``secret_dir``
         the environment variables, and the directory of files, that a connector's secrets may refer to
+    ``trust_location``
+        use a database of another user's, or in a folder that anybody may write to; whoever can put files beside it can
+        replace it
 
     As a context manager it is closed at the end. An agent that is forgotten is closed when the interpreter exits.
     """
@@ -102,11 +110,11 @@ class Agent:
         history_count: int = 100_000,
         secret_env: Iterable[str] = (),
         secret_dir: str | os.PathLike[str] | None = None,
+        trust_location: bool = False,
     ) -> None:
         self._closed = True
         self._path = os.fspath(path)
-        if key is not None and len(key) != 32:
-            raise ArgumentError(f"a key has 32 bytes, not {len(key)}", "key")
+        _check_key(key)
         self._native = _native.Agent(
             self._path,
             key,
@@ -118,6 +126,7 @@ class Agent:
             history_count,
             list(secret_env),
             secret_dir,
+            trust_location,
         )
         self._closed = False
         self._pid = os.getpid()
@@ -314,6 +323,19 @@ class Agent:
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Writes a consistent copy of the database to a new file, while everything goes on. It carries no key."""
         self._native.backup(path)
+
+    def rekey(self, key: bytes | None = None) -> None:
+        """Seals every stored secret with another key, all of them or none; deliveries go on meanwhile.
+
+        With a key: store it safely before, since it alone opens the secrets afterwards, and open the database with it
+        from now on. Without one a new random key takes the place of the one in the key file, and no crash loses it.
+        Backups made before need the key of their time. Other processes with the key file follow by themselves.
+
+        Raises :class:`SecretKeyError` when the present key is missing or wrong or a secret is damaged, and
+        :class:`ArgumentError` without a key where the present one is not from the key file; nothing is changed then.
+        """
+        _check_key(key)
+        self._native.rekey(key)
 
     def close(self, timeout: float | timedelta = 5) -> None:
         """Stops: waits for requests under way up to ``timeout``, then ends them. What was not delivered stays stored.
