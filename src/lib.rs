@@ -45,6 +45,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod manual;
+mod mask;
 mod model;
 mod options;
 mod outbox;

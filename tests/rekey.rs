@@ -139,7 +139,10 @@ fn a_change_of_the_key_file_survives_a_kill_at_every_call() {
     };
     let folder = copy();
     let (_, said) = change_in_another_process(&folder.path().join("a.db"), "none");
-    let line = said.lines().find_map(|line| line.strip_prefix("counts ")).expect("counts");
+    let line = said
+        .lines()
+        .find_map(|line| line.strip_prefix("counts "))
+        .expect("counts");
     let counts: Vec<u64> = line.split(' ').map(|count| count.parse().unwrap()).collect();
     let points: Vec<(usize, u64)> = counts
         .iter()
@@ -175,11 +178,16 @@ fn a_change_of_the_key_file_survives_a_kill_at_every_call() {
                     *tally.lock().unwrap().entry(state).or_default() += 1;
                     let agent = Agent::open(&path, still()).unwrap();
                     opens(&agent).unwrap_or_else(|error| panic!("{point}, {state}: {error}"));
-                    agent.rekey(None).unwrap_or_else(|error| panic!("{point}, {state}: {error}"));
+                    agent
+                        .rekey(None)
+                        .unwrap_or_else(|error| panic!("{point}, {state}: {error}"));
                     opens(&agent).unwrap();
                     agent.close(PATIENCE).unwrap();
                     assert!(!beside(&path, ".key.new").exists(), "{point}, {state}");
-                    assert!(fs::read(beside(&path, ".key")).unwrap() != original, "{point}, {state}");
+                    assert!(
+                        fs::read(beside(&path, ".key")).unwrap() != original,
+                        "{point}, {state}"
+                    );
                     let agent = Agent::open(&path, still()).unwrap();
                     opens(&agent).unwrap();
                 }
@@ -190,7 +198,11 @@ fn a_change_of_the_key_file_survives_a_kill_at_every_call() {
     let kills: u32 = tally.values().sum();
     let _ = writeln!(std::io::stderr(), "rekey, {kills} kills: {tally:?}");
     assert_eq!(tally.len(), 3, "kills in every state: {tally:?}");
-    assert!(kills as usize + 3 > points.len(), "{kills} of {} kills", points.len());
+    assert!(
+        kills as usize + 3 > points.len(),
+        "{kills} of {} kills",
+        points.len()
+    );
 }
 
 // Beside other processes
@@ -198,7 +210,9 @@ fn a_change_of_the_key_file_survives_a_kill_at_every_call() {
 /// Not a test by itself: another program that has the database open with a key of its own.
 #[test]
 fn the_process_beside() {
-    let Ok(path) = std::env::var(DATABASE).map(PathBuf::from) else { return };
+    let Ok(path) = std::env::var(DATABASE).map(PathBuf::from) else {
+        return;
+    };
     if std::env::var(KILL).is_ok() {
         return;
     }
@@ -210,7 +224,9 @@ fn the_process_beside() {
     println!("\nopen");
     for line in std::io::stdin().lines() {
         let answer = match line.unwrap().as_str() {
-            "read" => opens(&agent).map_or_else(|error| format!("{} {error}", error.name()), |()| "read".into()),
+            "read" => {
+                opens(&agent).map_or_else(|error| format!("{} {error}", error.name()), |()| "read".into())
+            }
             "push" => agent
                 .push("one", &Case::new("t").id("from beside"))
                 .map_or_else(|error| error.name().to_owned(), |_| "pushed".into()),
@@ -243,7 +259,10 @@ impl Beside {
 
     fn hear(&mut self) -> String {
         let mut line = String::new();
-        assert!(self.from.read_line(&mut line).unwrap() > 0, "the process beside is gone");
+        assert!(
+            self.from.read_line(&mut line).unwrap() > 0,
+            "the process beside is gone"
+        );
         line.trim().to_owned()
     }
 
@@ -294,7 +313,11 @@ fn a_process_with_the_old_key_is_told_and_goes_on_storing() {
     assert!(agent.flush(PATIENCE).unwrap());
     opens(&agent).unwrap();
     let requests = system.requests();
-    assert!(requests.iter().all(|request| request.header("authorization") == Some(AUTHORIZATION)));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.header("authorization") == Some(AUTHORIZATION))
+    );
     assert_eq!(system.incidents_of("from beside").len(), 1);
     agent.close(PATIENCE).unwrap();
     drop((agent, beside));
@@ -347,7 +370,8 @@ mod command_line {
             fs::write(&path, text).unwrap();
             path.to_str().unwrap().to_owned()
         };
-        let preview = |args: &[&str]| casehook(&path, &[args, &["preview", "one", "--title", "t"]].concat()).0;
+        let preview =
+            |args: &[&str]| casehook(&path, &[args, &["preview", "one", "--title", "t"]].concat()).0;
         let before = fs::read(beside(&path, ".key")).unwrap();
         assert_eq!(
             casehook(&path, &["--json", "rekey"]),
@@ -366,7 +390,10 @@ mod command_line {
         assert_eq!((code, said.contains("--new-key-file")), (2, true), "{said}");
         let (code, said) = casehook(&path, &["--key-file", &two, "rekey", "--new-key-file", &two]);
         assert_eq!((code, said.contains("not the one")), (3, true), "{said}");
-        assert_eq!(casehook(&path, &["--key-file", &one, "rekey", "--new-key-file", &two]).0, 0);
+        assert_eq!(
+            casehook(&path, &["--key-file", &one, "rekey", "--new-key-file", &two]).0,
+            0
+        );
         assert_eq!(preview(&["--key-file", &two]), 0);
 
         let bad = key("bad", "hunter2hunter2");

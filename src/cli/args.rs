@@ -274,7 +274,8 @@ in the case system, then:
         file: PathBuf,
     },
     /// Seal the stored secrets with another key
-    #[command(after_help = "Without a new key a random one takes the place of the one in FILE.key beside the
+    #[command(
+        after_help = "Without a new key a random one takes the place of the one in FILE.key beside the
 database. Otherwise store the new key safely first: it alone opens the secrets
 afterwards. It comes from --new-key-file or the environment variable
 CASEHOOK_NEW_KEY, 64 hex digits or base64 of 32 bytes. Backups made before still
@@ -282,7 +283,8 @@ need the key of their time.
 
 Examples:
   casehook --db cases.db rekey
-  casehook --db cases.db --key-file old.key rekey --new-key-file new.key")]
+  casehook --db cases.db --key-file old.key rekey --new-key-file new.key"
+    )]
     Rekey {
         /// File with the new key, or -
         #[arg(long, value_name = "FILE")]

@@ -15,9 +15,30 @@ type Corpus = BTreeMap<&'static str, BTreeSet<Vec<u8>>>;
 
 /// What is put into an input to break it: what has a meaning in one of the formats, or is near a limit of it.
 const TOKENS: [&[u8]; 24] = [
-    b"{{{", b"}}}", b"{{#a}}", b"{{/a}}", b"\"", b"\\u0000", b"\\ud800", b"[", b"{", b"]", b"}", b"null", b"-1",
-    b"1e999", b"99999999999999999999", b"\r\n", b"\n\n", b"\0", b"\xff\xfe", b"\xf0\x9f\x98\x80", b"chunked",
-    b"-----BEGIN X-----", b"\x30\x84\xff\xff\xff\xff", b"%00",
+    b"{{{",
+    b"}}}",
+    b"{{#a}}",
+    b"{{/a}}",
+    b"\"",
+    b"\\u0000",
+    b"\\ud800",
+    b"[",
+    b"{",
+    b"]",
+    b"}",
+    b"null",
+    b"-1",
+    b"1e999",
+    b"99999999999999999999",
+    b"\r\n",
+    b"\n\n",
+    b"\0",
+    b"\xff\xfe",
+    b"\xf0\x9f\x98\x80",
+    b"chunked",
+    b"-----BEGIN X-----",
+    b"\x30\x84\xff\xff\xff\xff",
+    b"%00",
 ];
 
 fn tests() -> PathBuf {
@@ -60,7 +81,9 @@ fn corpus() -> Corpus {
         corpus.get_mut(door).unwrap().insert(bytes);
     };
     for vector in vectors() {
-        let text = serde_json::to_string(&vector["config"]).unwrap().replace("__BASE__", "https://t.example/x");
+        let text = serde_json::to_string(&vector["config"])
+            .unwrap()
+            .replace("__BASE__", "https://t.example/x");
         let config: Value = serde_json::from_str(&text).unwrap();
         let document = serde_json::json!({"config": config, "secrets": vector["secrets"]});
         add("connector", serde_json::to_vec(&document).unwrap());
@@ -76,7 +99,9 @@ fn corpus() -> Corpus {
         add("settings", serde_json::to_vec(&vector["settings"]).unwrap());
         for (step, server) in vector["server"].as_array().into_iter().flatten().enumerate() {
             let body = server["body"].as_str().unwrap_or_default();
-            let path = vector["config"]["createIncidentResponseKey"].as_str().unwrap_or("id");
+            let path = vector["config"]["createIncidentResponseKey"]
+                .as_str()
+                .unwrap_or("id");
             add("path", format!("{path}\n{body}").into_bytes());
             let status = server["status"].as_u64().unwrap_or(200);
             let reason = server["reason"].as_str().unwrap_or("OK");
@@ -85,10 +110,24 @@ fn corpus() -> Corpus {
                 head.push_str(&format!("{name}: {}\n", value.as_str().unwrap_or_default()));
             }
             let lines = head.replace('\n', "\r\n");
-            add("http", format!("HTTP/1.1 {status} {reason}\r\n{lines}\r\n{body}").into_bytes());
-            let status = u16::try_from(status.saturating_sub(100)).unwrap_or(0).to_be_bytes();
+            add(
+                "http",
+                format!("HTTP/1.1 {status} {reason}\r\n{lines}\r\n{body}").into_bytes(),
+            );
+            let status = u16::try_from(status.saturating_sub(100))
+                .unwrap_or(0)
+                .to_be_bytes();
             let step = u8::try_from(step % 5).unwrap();
-            add("answer", [&[step, status[0], status[1]], head.as_bytes(), b"\n", body.as_bytes()].concat());
+            add(
+                "answer",
+                [
+                    &[step, status[0], status[1]],
+                    head.as_bytes(),
+                    b"\n",
+                    body.as_bytes(),
+                ]
+                .concat(),
+            );
         }
     }
     for (name, bytes) in by_hand() {
@@ -105,7 +144,10 @@ fn by_hand() -> Vec<(&'static str, Vec<u8>)> {
     std::io::Write::write_all(&mut gzip, body).unwrap();
     let gzip = gzip.finish().unwrap();
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-    all.push(("http", [json.as_bytes(), b"content-encoding: gzip\r\n\r\n", &gzip].concat()));
+    all.push((
+        "http",
+        [json.as_bytes(), b"content-encoding: gzip\r\n\r\n", &gzip].concat(),
+    ));
     for rest in [
         "transfer-encoding: chunked\r\n\r\n4\r\n{\"id\r\n6;x=y\r\n\":\"1\"}\r\n0\r\ntrailer: 1\r\n\r\n",
         "content-length: 10\r\n\r\n{\"id\":\"1\"}",
@@ -115,7 +157,10 @@ fn by_hand() -> Vec<(&'static str, Vec<u8>)> {
     ] {
         all.push(("http", format!("{json}{rest}").into_bytes()));
     }
-    all.push(("http", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n".to_vec()));
+    all.push((
+        "http",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n".to_vec(),
+    ));
     all.push(("http", b"HTTP/1.0 307 X\r\nlocation: /\r\n\r\n".to_vec()));
     for wait in [
         "retry-after: 120",
@@ -137,13 +182,25 @@ fn by_hand() -> Vec<(&'static str, Vec<u8>)> {
         ("client.pem", "client.enc.key", "secret"),
         ("ca.pem", "ca.key", ""),
     ] {
-        let parts = [b"\0".to_vec(), file(crt), b"\0".to_vec(), file(key), b"\0".to_vec()];
+        let parts = [
+            b"\0".to_vec(),
+            file(crt),
+            b"\0".to_vec(),
+            file(key),
+            b"\0".to_vec(),
+        ];
         all.push(("keys", [parts.concat(), passphrase.as_bytes().to_vec()].concat()));
     }
     for (pfx, passphrase) in [("client.pfx", "secret"), ("client.nopass.pfx", "")] {
-        all.push(("keys", [b"\x01", passphrase.as_bytes(), b"\0", &file(pfx)].concat()));
+        all.push((
+            "keys",
+            [b"\x01", passphrase.as_bytes(), b"\0", &file(pfx)].concat(),
+        ));
     }
-    all.push(("database", fs::read(tests().join("fixtures/schema-0001.db")).unwrap()));
+    all.push((
+        "database",
+        fs::read(tests().join("fixtures/schema-0001.db")).unwrap(),
+    ));
     all.push(("database", Vec::new()));
     all.push((
         "settings",
@@ -211,7 +268,9 @@ fn regressions(name: &str) -> Vec<Vec<u8>> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    entries.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect()
+    entries
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+        .collect()
 }
 
 macro_rules! doors {
@@ -248,7 +307,10 @@ fn the_corpus_is_written_where_it_is_asked_for() {
         fs::create_dir_all(&folder).unwrap();
         for seed in seeds.iter().chain(&regressions(name)) {
             let digest = ring::digest::digest(&ring::digest::SHA256, seed);
-            let file: String = digest.as_ref()[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+            let file: String = digest.as_ref()[..10]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             fs::write(folder.join(file), seed).unwrap();
         }
     }

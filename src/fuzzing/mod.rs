@@ -85,7 +85,10 @@ pub fn template(data: &[u8]) {
         if let Ok(body) = BodyTemplate::compile(slot, "config.x", text)
             && let Ok(rendered) = body.render(&variables)
         {
-            assert!(serde_json::from_str::<serde::de::IgnoredAny>(&rendered).is_ok(), "{rendered}");
+            assert!(
+                serde_json::from_str::<serde::de::IgnoredAny>(&rendered).is_ok(),
+                "{rendered}"
+            );
         }
         if let Ok(template) = UrlTemplate::compile(slot, "config.x", text)
             && let Ok(url) = template.url(&variables)
@@ -98,7 +101,9 @@ pub fn template(data: &[u8]) {
 
 /// A path, a line feed, and a document in which it is looked for.
 pub fn path(data: &[u8]) {
-    let Ok(whole) = std::str::from_utf8(data) else { return };
+    let Ok(whole) = std::str::from_utf8(data) else {
+        return;
+    };
     let (path, document) = whole.split_once('\n').unwrap_or((whole, "{}"));
     let Ok(path) = ResponsePath::parse("config.x", path) else {
         return;
@@ -108,13 +113,18 @@ pub fn path(data: &[u8]) {
         return;
     }
     if let Some(found) = path.find(document) {
-        assert!(serde_json::from_str::<serde::de::IgnoredAny>(found).is_ok(), "{found}");
+        assert!(
+            serde_json::from_str::<serde::de::IgnoredAny>(found).is_ok(),
+            "{found}"
+        );
     }
 }
 
 /// A connector document; what is accepted is prepared, stored and read back.
 pub fn connector(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let Ok(connector) = Connector::from_json(text) else {
         return;
     };
@@ -128,7 +138,9 @@ pub fn connector(data: &[u8]) {
 
 /// A case; what is accepted is written, read again and rendered.
 pub fn case(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let Ok(case) = Case::from_json(text) else { return };
     let written = case.to_json();
     let again = Case::from_json(&written).map(|again| again.to_json());
@@ -175,7 +187,10 @@ pub fn answer(data: &[u8]) {
     for by_link in [true, false] {
         let read = crate::drain::reading::read(step, prepared(), &subject(&case), by_link, &result, NOW);
         if let Err(verdict) = read {
-            assert!(verdict.pause.is_none_or(|pause| pause.as_secs() <= 3600), "{verdict:?}");
+            assert!(
+                verdict.pause.is_none_or(|pause| pause.as_secs() <= 3600),
+                "{verdict:?}"
+            );
             assert!(verdict.message.len() < 4096, "{}", verdict.message.len());
         }
     }
@@ -186,7 +201,11 @@ pub fn http(data: &[u8]) {
     static TRANSPORT: OnceLock<HttpTransport> = OnceLock::new();
     let Some(url) = server(data) else { return };
     let request = Request {
-        method: if data.len().is_multiple_of(2) { Method::Get } else { Method::Post },
+        method: if data.len().is_multiple_of(2) {
+            Method::Get
+        } else {
+            Method::Post
+        },
         url,
         headers: Vec::new(),
         body: (!data.len().is_multiple_of(2)).then(|| b"{}".to_vec()),
@@ -201,7 +220,9 @@ pub fn http(data: &[u8]) {
 
 /// A kind (first byte), then texts between NUL bytes: certificate, key, passphrase; or a PKCS #12 file and its passphrase.
 pub fn keys(data: &[u8]) {
-    let Some((kind, rest)) = data.split_first() else { return };
+    let Some((kind, rest)) = data.split_first() else {
+        return;
+    };
     if kind % 2 == 1 {
         let (passphrase, der) = match rest.iter().position(|byte| *byte == 0) {
             Some(at) => (String::from_utf8_lossy(&rest[..at]).into_owned(), &rest[at + 1..]),
@@ -233,7 +254,9 @@ pub fn database(data: &[u8]) {
 
 fn use_database(path: &std::path::Path) {
     let key = KeySource::Given(Zeroizing::new([7; 32]));
-    let Ok(store) = SqliteStore::open(path, key) else { return };
+    let Ok(store) = SqliteStore::open(path, key) else {
+        return;
+    };
     let connectors = store.connectors().unwrap_or_default();
     for stored in connectors.iter().take(8) {
         let _ = Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new());
@@ -245,7 +268,10 @@ fn use_database(path: &std::path::Path) {
         let _ = store.link(&stored.name, &stored.target, "7");
     }
     let _ = store.claim(ConnectorId(1), NOW, &[]);
-    for push in store.pushes(&crate::model::Filter::new().limit(20)).unwrap_or_default() {
+    for push in store
+        .pushes(&crate::model::Filter::new().limit(20))
+        .unwrap_or_default()
+    {
         let _ = (store.status(push.id), store.attempts(push.id));
         let _ = store.load(push.id);
     }
@@ -258,7 +284,11 @@ fn use_database(path: &std::path::Path) {
 /// A folder in memory where there is one, for as long as the process lives.
 fn folder() -> std::io::Result<std::path::PathBuf> {
     let memory = std::path::Path::new("/dev/shm");
-    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let base = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
     let folder = base.join(format!("casehook-fuzzing-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     Ok(folder)

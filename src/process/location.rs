@@ -32,8 +32,15 @@ pub(crate) fn check(database: &Path, trusted: bool) -> Result<()> {
         let path = beside(database, suffix);
         let Some(found) = look(&path)? else { continue };
         if !found.is_file() {
-            let what = if found.is_symlink() { "a symbolic link" } else { "no ordinary file" };
-            return Err(refused(&path, &format!("is {what}; put the file itself there, or remove it")));
+            let what = if found.is_symlink() {
+                "a symbolic link"
+            } else {
+                "no ordinary file"
+            };
+            return Err(refused(
+                &path,
+                &format!("is {what}; put the file itself there, or remove it"),
+            ));
         }
         if !trusted {
             check_owner(&path, &found)?;

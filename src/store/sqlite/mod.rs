@@ -124,11 +124,13 @@ impl Store for SqliteStore {
             false => self.db.write(|conn| vault::settle(conn, &holder)),
         };
         let cleared = self.db.with_writer(|conn| {
-            Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, bool>(0)
-            })?)
+            Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?)
         });
-        for error in [secure(false).err(), settled.err(), cleared.as_ref().err().cloned()] {
+        for error in [
+            secure(false).err(),
+            settled.err(),
+            cleared.as_ref().err().cloned(),
+        ] {
             if let Some(error) = error {
                 log::warn!("after the change of the key: {error}");
             }

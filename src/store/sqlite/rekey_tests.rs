@@ -45,7 +45,10 @@ fn every_secret_is_sealed_anew_and_nothing_of_the_old_seals_is_left() {
     for name in ["a.db", "a.db-wal"] {
         let bytes = fs::read(dir.path(name)).unwrap_or_default();
         for old in &before {
-            assert!(!bytes.windows(old.len()).any(|w| w == old), "{name} holds an old seal");
+            assert!(
+                !bytes.windows(old.len()).any(|w| w == old),
+                "{name} holds an old seal"
+            );
         }
     }
     let wrong = with_key(&dir, OLD).secrets(id).unwrap_err();
@@ -59,20 +62,39 @@ fn a_wrong_key_or_a_damaged_secret_changes_nothing() {
     let store = with_key(&dir, OLD);
     let id = connector(&store, &[("password", "p"), ("user", "u")]).unwrap().id;
     let before = sealed(&store);
-    let wrong = with_key(&dir, [8; 32]).rekey(Some(Zeroizing::new(NEW))).unwrap_err();
+    let wrong = with_key(&dir, [8; 32])
+        .rekey(Some(Zeroizing::new(NEW)))
+        .unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::Key);
     assert!(wrong.message().contains("not the one"), "{wrong}");
     assert!(before == sealed(&store));
     store
         .db
-        .write(|conn| run(conn, "UPDATE secrets SET ciphertext = zeroblob(20) WHERE field = 'user'", []))
+        .write(|conn| {
+            run(
+                conn,
+                "UPDATE secrets SET ciphertext = zeroblob(20) WHERE field = 'user'",
+                [],
+            )
+        })
         .unwrap();
     let before = sealed(&store);
     let damaged = store.rekey(Some(Zeroizing::new(NEW))).unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Key);
-    assert!(damaged.message().contains("`user` of connector \"tracker\" is damaged"), "{damaged}");
+    assert!(
+        damaged
+            .message()
+            .contains("`user` of connector \"tracker\" is damaged"),
+        "{damaged}"
+    );
     assert!(before == sealed(&store));
-    assert!(store.secrets(id).unwrap_err().message().contains("`user` is damaged"));
+    assert!(
+        store
+            .secrets(id)
+            .unwrap_err()
+            .message()
+            .contains("`user` is damaged")
+    );
 }
 
 #[test]
@@ -117,7 +139,10 @@ fn a_key_file_is_replaced_and_others_that_use_it_follow() {
     assert_eq!(secret(&store, id), "v");
     let error = other.secrets(id).unwrap_err();
     assert!(error.message().contains("rekey"), "{error}");
-    assert_eq!(connector(&other, &[("user", "w")]).unwrap_err().kind(), ErrorKind::Key);
+    assert_eq!(
+        connector(&other, &[("user", "w")]).unwrap_err().kind(),
+        ErrorKind::Key
+    );
     assert_eq!(secret(&with_key(&dir, NEW), id), "v");
 }
 
@@ -131,7 +156,10 @@ fn a_change_cut_off_before_its_commit_leaves_the_old_key_in_force() {
     assert_eq!(secret(&store, id), "u");
     connector(&store, &[("user", "v")]).unwrap();
     assert_eq!(secret(&store, id), "v");
-    assert!(dir.path("a.db.key.new").exists(), "it may be needed after a failed commit");
+    assert!(
+        dir.path("a.db.key.new").exists(),
+        "it may be needed after a failed commit"
+    );
     // The next change takes that key.
     store.rekey(None).unwrap();
     assert_eq!(holder.get_or_make().unwrap(), left);

@@ -146,8 +146,7 @@ fn unlock(conn: &Connection, holder: &KeyHolder) -> Sql<LessSafeKey> {
     let Some(check) = check_value(conn)? else {
         return Err(damaged("the check value of the stored secrets").into());
     };
-    let candidates: Vec<LessSafeKey> =
-        holder.candidates()?.iter().map(unbound).collect::<Result<_>>()?;
+    let candidates: Vec<LessSafeKey> = holder.candidates()?.iter().map(unbound).collect::<Result<_>>()?;
     let any_secret = rows(conn)?.into_iter().next();
     for key in candidates {
         if opens(&key, &check) {
