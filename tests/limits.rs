@@ -177,31 +177,24 @@ fn what_takes_long_to_open_is_refused_at_once() {
         let connector = Connector::from_json(&document.to_string()).unwrap();
         agent.configure("t", &connector).unwrap_err()
     };
-    // PBES2 with PBKDF2 and this many iterations, made by hand: salt of 8 bytes, AES-256-CBC.
+    // PBES2 with PBKDF2, this many iterations, and AES-256-CBC.
     let key = |iterations: u32| {
-        let mut der = vec![
-            0x30, 0x6d, 0x30, 0x57, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d, 0x30,
-            0x4a, 0x30, 0x29, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0c, 0x30, 0x1c,
-            0x04, 0x08, 1, 2, 3, 4, 5, 6, 7, 8, 0x02, 0x02, 0x08, 0x00, 0x30, 0x0c, 0x06, 0x08, 0x2a, 0x86,
-            0x48, 0x86, 0xf7, 0x0d, 0x02, 0x09, 0x05, 0x00, 0x30, 0x1d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-            0x65, 0x03, 0x04, 0x01, 0x2a, 0x04, 0x10,
-        ];
-        der.extend([9; 16]);
-        der.extend([0x04, 0x10]);
-        der.extend([7; 16]);
-        let at = der
-            .windows(4)
-            .position(|w| w == [0x02, 0x02, 0x08, 0x00])
-            .unwrap();
+        let part = |tag: u8, content: &[&[u8]]| {
+            let content = content.concat();
+            [vec![tag, u8::try_from(content.len()).unwrap()], content].concat()
+        };
+        let sequence = |content: &[&[u8]]| part(0x30, content);
+        let pkcs5 = |last: u8| part(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, last]]);
+        let hmac_sha256 = part(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x09]]);
+        let aes = part(6, &[&[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a]]);
         let number = iterations.to_be_bytes();
-        der.splice(
-            at..at + 4,
-            [0x02, 0x04, number[0], number[1], number[2], number[3]],
-        );
-        for length in [1, 3, 16, 18, 31] {
-            der[length] += 2;
-        }
-        let text = STANDARD.encode(der);
+        let first = number.iter().position(|byte| *byte != 0).unwrap();
+        let count = part(2, &[&number[first..]]);
+        let hash = sequence(&[&hmac_sha256, &[5, 0]]);
+        let derived = sequence(&[&pkcs5(0x0c), &sequence(&[&part(4, &[&[1; 8]]), &count, &hash])]);
+        let cipher = sequence(&[&aes, &part(4, &[&[9; 16]])]);
+        let scheme = sequence(&[&pkcs5(0x0d), &sequence(&[&derived, &cipher])]);
+        let text = STANDARD.encode(sequence(&[&scheme, &part(4, &[&[7; 16]])]));
         format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{text}\n-----END ENCRYPTED PRIVATE KEY-----\n")
     };
     let with_key = |iterations| {
