@@ -120,7 +120,7 @@ fn forms(secret: &str) -> Vec<Zeroizing<String>> {
 
 /// As it stands in a JSON string.
 fn json_escaped(text: &str) -> String {
-    let quoted = serde_json::to_string(text).unwrap_or_default();
+    let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
     let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or_default().to_owned()
 }

@@ -207,7 +207,8 @@ fn read_value(at: &str, value: Value) -> Result<Secret> {
 }
 
 fn json_text(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(Value::from(text).to_string())
+    // A string always has a JSON text.
+    Zeroizing::new(serde_json::to_string(text).unwrap_or_default())
 }
 
 impl Secret {

@@ -126,14 +126,13 @@ impl Store for SqliteStore {
         let cleared = self.db.with_writer(|conn| {
             Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?)
         });
-        for error in [
+        let troubles = [
             secure(false).err(),
             settled.err(),
             cleared.as_ref().err().cloned(),
-        ] {
-            if let Some(error) = error {
-                log::warn!("after the change of the key: {error}");
-            }
+        ];
+        for error in troubles.into_iter().flatten() {
+            log::warn!("after the change of the key: {error}");
         }
         if cleared.is_ok_and(|busy| busy) {
             log::info!(
