@@ -15,7 +15,7 @@ import sys
 import uuid
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 SQLITE_HEADER = "sqlite3/sqlite3.h"
 
 

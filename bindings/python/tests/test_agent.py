@@ -258,9 +258,9 @@ def test_rekey(tmp_path: Path) -> None:
         before = key_file.read_bytes()
         agent.rekey()
         assert key_file.read_bytes() != before
-        agent.preview("tracker", title="t")
+        agent.preview("tracker", {"incident": {"title": "t"}})
         agent.rekey(b"k" * 32)
-        agent.preview("tracker", title="t")
+        agent.preview("tracker", {"incident": {"title": "t"}})
         with pytest.raises(casehook.ArgumentError, match="new key") as caught:
             agent.rekey()
         assert caught.value.field == "key"
@@ -271,11 +271,11 @@ def test_rekey(tmp_path: Path) -> None:
             agent.rekey("k" * 32)  # type: ignore[arg-type]
     with casehook.Agent(db, drain=False) as stranger:
         with pytest.raises(casehook.SecretKeyError, match="not the one"):
-            stranger.preview("tracker", title="t")
+            stranger.preview("tracker", {"incident": {"title": "t"}})
         with pytest.raises(casehook.SecretKeyError):
             stranger.rekey(b"x" * 32)
     with casehook.Agent(db, key=b"k" * 32, drain=False) as agent:
-        agent.preview("tracker", title="t")
+        agent.preview("tracker", {"incident": {"title": "t"}})
 
 
 def test_a_folder_for_everybody_is_refused(tmp_path: Path) -> None:
