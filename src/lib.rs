@@ -42,8 +42,12 @@ mod clock;
 mod connector;
 mod drain;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod import;
 pub mod manual;
+mod mask;
 mod model;
 mod options;
 mod outbox;
@@ -60,6 +64,6 @@ pub use connector::{Connector, Settings, Warning};
 pub use error::{Error, ErrorKind, Result};
 pub use import::{Import, ImportedConnector, SkippedObject, import};
 pub use model::*;
-pub use options::Options;
+pub use options::{Options, parse_key};
 pub use preset::{Preset, PresetParameter, PresetSource, preset, presets};
 pub use process::fork;

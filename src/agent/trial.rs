@@ -227,6 +227,6 @@ fn shown_answer(answer: &transport::Answer, prepared: &Prepared) -> Answer {
                 },
             })
             .collect(),
-        body: step::mask(&String::from_utf8_lossy(cut), &prepared.echo_masks),
+        body: step::mask_cut(&String::from_utf8_lossy(cut), &prepared.echo_masks),
     }
 }

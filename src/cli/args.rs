@@ -65,6 +65,12 @@ pub(super) struct Global {
     /// Directory with the files that secrets may refer to
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) allow_files: Option<PathBuf>,
+    /// File with the key that seals secrets, in place of CASEHOOK_KEY and FILE.key
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) key_file: Option<PathBuf>,
+    /// Use a database of another user's, or in a folder that anybody may write to
+    #[arg(long, global = true)]
+    pub(super) trust_location: bool,
     /// How many threads deliver, from 1 to 64
     #[arg(long, value_name = "N", default_value_t = 4, global = true,
           value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -312,6 +318,23 @@ other users of this machine can read them while the command runs.")]
     Backup {
         /// Where the copy goes
         file: PathBuf,
+    },
+    /// Seal the stored secrets with another key
+    #[command(
+        after_help = "Without a new key a random one takes the place of the one in FILE.key beside the
+database. Otherwise store the new key safely first: it alone opens the secrets
+afterwards. It comes from --new-key-file or the environment variable
+CASEHOOK_NEW_KEY, 64 hex digits or base64 of 32 bytes. Backups made before still
+need the key of their time.
+
+Examples:
+  casehook --db cases.db rekey
+  casehook --db cases.db --key-file old.key rekey --new-key-file new.key"
+    )]
+    Rekey {
+        /// File with the new key, or -
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
     },
 }
 

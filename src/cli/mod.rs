@@ -14,6 +14,7 @@ mod logger;
 mod out;
 mod presets;
 mod pushes;
+mod rekey;
 mod show;
 mod trial;
 
@@ -173,6 +174,7 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         } => import::import(session, file, to, *dry_run, *replace),
         Verb::Presets => presets::list(session),
         Verb::Preset { name, set } => presets::show(session, name, set),
+        Verb::Rekey { new_key_file } => rekey::run(session, new_key_file.as_deref()),
         Verb::Backup { file } => session.reading(|s, agent| {
             agent.backup(file)?;
             s.out.text(&format!("Copied the database to {}.", file.display()));
@@ -270,6 +272,10 @@ impl Session<'_> {
         if let Some(directory) = &global.allow_files {
             options = options.allow_secret_files(directory);
         }
+        if let Some(file) = &global.key_file {
+            options = options.key(input::key(file)?);
+        }
+        options = options.trust_location(global.trust_location);
         Ok(options)
     }
 

@@ -9,6 +9,9 @@ pub mod delivery {}
 #[doc = include_str!("networking.md")]
 pub mod networking {}
 
+#[doc = include_str!("security.md")]
+pub mod security {}
+
 #[cfg(test)]
 mod tests {
     use crate::advice::RULES;

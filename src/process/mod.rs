@@ -4,6 +4,7 @@ mod bell;
 mod drain_lock;
 pub mod fork;
 mod guard;
+pub(crate) mod location;
 
 pub(crate) use bell::Bell;
 pub(crate) use drain_lock::DrainLock;

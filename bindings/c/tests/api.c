@@ -37,6 +37,7 @@ int main(int argc, char **argv)
     OK(casehook_options_set_history(options, 3600, 1000, &err));
     OK(casehook_options_set_secret_env(options, names, 1, &err));
     OK(casehook_options_set_secret_dir(options, argv[1], &err));
+    OK(casehook_options_set_trust_location(options, false, &err));
     OK(casehook_open(db, options, &agent, &err));
     casehook_options_free(options);
     OK(casehook_open(db, NULL, &second, &err));
@@ -168,6 +169,8 @@ int main(int argc, char **argv)
     OK(casehook_resume(agent, "tracker", &err));
     OK(casehook_wait(agent, next, -1, &status, &err));
     casehook_status_free(status);
+    OK(casehook_rekey(agent, (const uint8_t *)"another key of exactly 32 bytes.", 32, &err));
+    FAILS(casehook_rekey(agent, NULL, 0, &err), CASEHOOK_ERROR_ARGUMENT);
     OK(casehook_backup(agent, copy, &err));
     FAILS(casehook_backup(agent, copy, &err), CASEHOOK_ERROR_ARGUMENT);
     OK(casehook_remove_cancelling(agent, "tracker", &err));

@@ -56,6 +56,7 @@ impl Agent {
         history_count: u64,
         secret_env: Vec<String>,
         secret_dir: Option<PathBuf>,
+        trust_location: bool,
     ) -> PyResult<Agent> {
         let open = || {
             let age = duration(Some(history_seconds))?.unwrap_or(Duration::MAX);
@@ -64,7 +65,8 @@ impl Agent {
                 .drain(drain)
                 .max_queued(max_queued)
                 .history(age, history_count)
-                .allow_secret_env(secret_env);
+                .allow_secret_env(secret_env)
+                .trust_location(trust_location);
             if let Some(key) = key {
                 options = options.key(key);
             }
@@ -295,6 +297,10 @@ impl Agent {
 
     fn backup(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         call(py, || Ok(self.get()?.backup(path)?))
+    }
+
+    fn rekey(&self, py: Python<'_>, key: Option<[u8; 32]>) -> PyResult<()> {
+        call(py, || Ok(self.get()?.rekey(key)?))
     }
 
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {

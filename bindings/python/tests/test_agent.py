@@ -264,6 +264,43 @@ def test_backup_and_a_second_opening(still: casehook.Agent, tmp_path: Path) -> N
         still.backup(tmp_path / "copy.db")
 
 
+def test_rekey(tmp_path: Path) -> None:
+    secrets = {"user": "u", "password": "hunter2"}
+    db, key_file = tmp_path / "a.db", tmp_path / "a.db.key"
+    with casehook.Agent(db, drain=False) as agent:
+        agent.configure("tracker", {**config(free_port()), "hasAuth": True}, secrets)
+        before = key_file.read_bytes()
+        agent.rekey()
+        assert key_file.read_bytes() != before
+        agent.preview("tracker", {"incident": {"title": "t"}})
+        agent.rekey(b"k" * 32)
+        agent.preview("tracker", {"incident": {"title": "t"}})
+        with pytest.raises(casehook.ArgumentError, match="new key") as caught:
+            agent.rekey()
+        assert caught.value.field == "key"
+        for bad in (b"", b"short", b"k" * 33):
+            with pytest.raises(casehook.ArgumentError, match="32 bytes"):
+                agent.rekey(bad)
+        with pytest.raises(TypeError):
+            agent.rekey("k" * 32)  # type: ignore[arg-type]
+    with casehook.Agent(db, drain=False) as stranger:
+        with pytest.raises(casehook.SecretKeyError, match="not the one"):
+            stranger.preview("tracker", {"incident": {"title": "t"}})
+        with pytest.raises(casehook.SecretKeyError):
+            stranger.rekey(b"x" * 32)
+    with casehook.Agent(db, key=b"k" * 32, drain=False) as agent:
+        agent.preview("tracker", {"incident": {"title": "t"}})
+
+
+def test_a_folder_for_everybody_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(casehook.StoreError, match="written to by everybody"):
+        casehook.Agent(folder / "a.db", drain=False)
+    casehook.Agent(folder / "a.db", drain=False, trust_location=True).close()
+
+
 def test_options(tmp_path: Path) -> None:
     with pytest.raises(casehook.ArgumentError, match="32 bytes"):
         casehook.Agent(tmp_path / "a.db", key=b"short")

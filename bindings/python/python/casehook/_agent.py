@@ -39,6 +39,9 @@ class Agent:
         how long and how many delivered, superseded and cancelled pushes are kept; the time in seconds or a timedelta
     ``secret_env``, ``secret_dir``
         the environment variables, and the directory of files, that a connector's secrets may refer to
+    ``trust_location``
+        use a database of another user's, or in a folder that anybody may write to; whoever can put files beside it can
+        replace it
 
     As a context manager it is closed at the end. An agent that is forgotten is closed when the interpreter exits.
     """
@@ -58,6 +61,7 @@ class Agent:
         history_count: int = 100_000,
         secret_env: Iterable[str] = (),
         secret_dir: str | os.PathLike[str] | None = None,
+        trust_location: bool = False,
     ) -> None:
         self._closed = True
         self._path = _arguments.path(path, "path")
@@ -73,6 +77,7 @@ class Agent:
             number(history_count, "history_count"),
             _arguments.texts(secret_env, "secret_env"),
             None if secret_dir is None else _arguments.path(secret_dir, "secret_dir"),
+            bool(trust_location),
         )
         self._closed = False
         self._pid = os.getpid()
@@ -278,6 +283,18 @@ class Agent:
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Writes a consistent copy of the database to a new file, while everything goes on. It carries no key."""
         self._native.backup(_arguments.path(path, "path"))
+
+    def rekey(self, key: bytes | None = None) -> None:
+        """Seals every stored secret with another key, all of them or none; deliveries go on meanwhile.
+
+        With a key: store it safely before, since it alone opens the secrets afterwards, and open the database with it
+        from now on. Without one a new random key takes the place of the one in the key file, and no crash loses it.
+        Backups made before need the key of their time. Other processes with the key file follow by themselves.
+
+        Raises :class:`SecretKeyError` when the present key is missing or wrong or a secret is damaged, and
+        :class:`ArgumentError` without a key where the present one is not from the key file; nothing is changed then.
+        """
+        self._native.rekey(_arguments.key(key))
 
     def close(self, timeout: Timeout = 5) -> None:
         """Stops: waits for requests under way up to ``timeout``, then ends them. What was not delivered stays stored.
