@@ -1,5 +1,6 @@
 #!/bin/sh
-# Puts what was built in the directory $1 to its places: header, shared and static library, pkg-config and CMake files.
+# Puts what was built in the directory $1 to its places: header, shared and static library, pkg-config and CMake files, and the
+# bill of materials.
 # From the environment: PREFIX (/usr/local), DESTDIR (empty), LIBDIR (PREFIX/lib).
 set -eu
 built=$1
@@ -14,6 +15,7 @@ private="-lgcc_s -lutil -lrt -lpthread -lm -ldl"
 for tool in ld objcopy ar strip; do
     command -v $tool >/dev/null || { echo "$tool is missing: apt-get install binutils" >&2; exit 1; }
 done
+command -v python3 >/dev/null || { echo "python3 is missing (it lists what is built in): apt-get install python3" >&2; exit 1; }
 if [ ! -f "$built/libcasehook.so" ]; then
     echo "$built/libcasehook.so is missing (installing works on Linux, after: cargo build -p casehook-c)" >&2
     exit 1
@@ -28,6 +30,8 @@ objcopy --wildcard --keep-global-symbol='casehook_*' --strip-debug \
     --remove-section=.llvmbc --remove-section=.llvmcmd "$work/whole.o" "$work/casehook.o"
 ar rcs "$work/libcasehook.a" "$work/casehook.o"
 strip --strip-unneeded -o "$work/libcasehook.so" "$built/libcasehook.so"
+
+python3 "$here/../sbom.py" casehook-c >"$work/casehook.cdx.json"
 
 cat >"$work/casehook.pc" <<END
 prefix=$prefix
@@ -87,3 +91,4 @@ put 644 "$work/libcasehook.a" "$libdir/libcasehook.a"
 put 644 "$work/casehook.pc" "$libdir/pkgconfig/casehook.pc"
 put 644 "$work/casehookConfig.cmake" "$libdir/cmake/casehook/casehookConfig.cmake"
 put 644 "$work/casehookConfigVersion.cmake" "$libdir/cmake/casehook/casehookConfigVersion.cmake"
+put 644 "$work/casehook.cdx.json" "$prefix/share/casehook/casehook.cdx.json"
