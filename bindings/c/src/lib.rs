@@ -31,6 +31,7 @@ mod status;
 
 mod outbox;
 
+mod failure;
 mod guard;
 mod input;
 mod output;
