@@ -38,8 +38,8 @@
  * call, and the program may end with agents open.
  *
  * Signals. casehook sets no handlers and raises no signals, SIGPIPE included. Its threads begin with the signal mask of the
- * thread that starts them, in casehook_open() and casehook_set_log_callback(): block there what they shall not take. No
- * function may be called from a signal handler.
+ * thread that starts them, in casehook_open(), casehook_set_log_callback() and casehook_test_json(): block there
+ * what they shall not take. No function may be called from a signal handler.
  *
  * Fork. A child must not use the agents of its parent: every call with one fails with FORKED, and only
  * casehook_agent_free() may follow. What was open at the fork cannot be opened in the child; other databases can. A program
