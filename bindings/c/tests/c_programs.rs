@@ -177,7 +177,9 @@ fn fallible_functions() -> Vec<(String, Vec<String>)> {
     let header = fs::read_to_string(here("../../include/casehook.h")).unwrap();
     let declarations = header.split("\ncasehook_result ").skip(1).filter_map(|rest| {
         let (declaration, _) = rest.split_once(");")?;
-        let (name, parameters) = declaration.split_once('(')?;
+        let (name, parameters) = declaration
+            .split_once('(')
+            .filter(|_| declaration.ends_with("**err"))?;
         let parameters = parameters.split(',');
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         Some((name.to_owned(), parameters.map(words).collect()))
@@ -187,8 +189,10 @@ fn fallible_functions() -> Vec<(String, Vec<String>)> {
     found
 }
 
+/// As errors name it: the header has `case_` where C has a word of its own.
 fn name_of(parameter: &str) -> &str {
-    parameter.rsplit([' ', '*']).next().unwrap()
+    let name = parameter.rsplit([' ', '*']).next().unwrap();
+    name.trim_end_matches('_')
 }
 
 /// The lines between the braces of a function of `misuse.c`.

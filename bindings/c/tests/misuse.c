@@ -138,8 +138,10 @@ static void null_everywhere(const casehook_agent *agent)
 static void no_utf8(const casehook_agent *agent)
 {
     casehook_options *options = casehook_options_new();
+    casehook_case c = CASEHOOK_CASE_INIT;
     const char *bad = BAD;
 
+    c.title = "t";
     REFUSES(casehook_open(BAD, NULL, &(casehook_agent *){NULL}, &err), "path");
     REFUSES(casehook_configure(agent, BAD, "{}", NULL, &err), "name");
     REFUSES(casehook_configure(agent, "n", BAD, NULL, &err), "config_json");
@@ -153,6 +155,7 @@ static void no_utf8(const casehook_agent *agent)
     REFUSES(casehook_preview_json(agent, "n", BAD, &json, &err), "params_json");
     REFUSES(casehook_test_json(agent, BAD, CASE, &json, &err), "connector");
     REFUSES(casehook_test_json(agent, "n", BAD, &json, &err), "params_json");
+    REFUSES(casehook_push(agent, BAD, &c, &id, &err), "connector");
     REFUSES(casehook_push_json(agent, BAD, CASE, &id, &err), "connector");
     REFUSES(casehook_push_json(agent, "n", BAD, &id, &err), "params_json");
     REFUSES(casehook_push_many_json(agent, BAD, "[]", &json, &err), "connector");
