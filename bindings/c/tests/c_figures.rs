@@ -64,18 +64,18 @@ fn instructions(scene: &Scene, program: &Path) {
     let listing = ok(Command::new("callgrind_annotate")
         .args(["--inclusive=yes", "--threshold=100"])
         .arg(&out));
-    let of = |name: &str| -> f64 {
-        let line = listing
-            .lines()
-            .find(|line| {
-                line.rsplit_once(':')
-                    .is_some_and(|_| line.contains(&format!(":{name} ")))
-            })
-            .unwrap_or_else(|| panic!("{name} is not in what callgrind saw:\n{listing}"));
+    // "71,170,157 (100.0%)  file:function [object]"; a method may stand as that of an <impl ...>.
+    let of = |names: &[&str]| -> f64 {
+        let named = |line: &&str| {
+            let function = line.rsplit_once(" [").map_or(*line, |(function, _)| function);
+            names.iter().any(|name| function.ends_with(name))
+        };
+        let line = listing.lines().find(named);
+        let line = line.unwrap_or_else(|| panic!("{names:?} is not in what callgrind saw"));
         let number = line.split_whitespace().next().unwrap().replace(',', "");
         number.parse::<f64>().unwrap() / f64::from(pushes)
     };
-    let (c, rust) = (of("casehook_push"), of("casehook::agent::Agent::push"));
+    let (c, rust) = (of(&[":casehook_push"]), of(&["Agent::push", "Agent>::push"]));
     println!(
         "instructions of a push: Rust {rust:.0}, C {c:.0}, {:+.2} %",
         (c / rust - 1.0) * 100.0
