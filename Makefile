@@ -5,13 +5,15 @@ FEATURES := --features cli
 # How `make install` builds: dist, or slim for a smaller library.
 PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
+BENCH_ENV := $(PYTHON_ENV)-bench
+LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python torture nightly fuzz bench check live live-net header install \
-	needs-rust needs-deny needs-lint needs-python needs-venv
+.PHONY: help demo test test-rust test-python test-pythons torture nightly fuzz bench bench-instructions bench-python check \
+	live live-net header install needs-rust needs-deny needs-lint needs-python needs-venv
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
@@ -34,6 +36,17 @@ $(PYTHON_ENV)/ready: bindings/python/tests/requirements.txt | needs-venv
 	$(PYTHON_ENV)/bin/python -m pip install -q --disable-pip-version-check -r bindings/python/tests/requirements.txt
 	touch $@
 
+PYTHONS ?= python3.10 python3.12 python3.13 python3.14
+test-pythons: test-python ## the Python tests once more on every other Python that is here (PYTHONS)
+	for python in $(PYTHONS); do \
+		$$python -c '' 2>/dev/null || { echo "$$python is not here"; continue; }; \
+		$$python -m venv --clear $(PYTHON_ENV)-other && \
+		$(PYTHON_ENV)-other/bin/python -m pip install -q --disable-pip-version-check \
+			-r bindings/python/tests/requirements.txt $(PYTHON_ENV)/wheels/*.whl && \
+		(cd bindings/python && $(PYTHON_ENV)-other/bin/python -m pytest -W error --timeout 300 \
+			--ignore tests/test_packaging.py --doctest-modules --pyargs casehook tests) || exit 1; \
+	done
+
 torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
 	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
 
@@ -53,15 +66,29 @@ check: needs-rust needs-lint needs-python needs-deny ## formatting, lints, docum
 	$(CARGO) fetch -q --locked
 	cargo-deny --offline --all-features --log-level error check licenses bans sources
 
-live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle, and live-net
-	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: installs its packages as root), django-helpdesk and Roundup, and live-net
+	python3 tests/live/redmine.py --casehook $(LIVE_CASEHOOK)
+	python3 tests/live/trackers.py --casehook $(LIVE_CASEHOOK)
 
 live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
 	$(CARGO) build $(FEATURES)
-	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+	python3 tests/live/net/net.py --casehook $(LIVE_CASEHOOK)
 
-bench: needs-rust ## figures as ratios of interleaved rounds (a release build; about two minutes)
+bench: needs-rust ## figures as ratios of interleaved rounds, also in target/bench.json (a release build; some minutes)
+	$(CARGO) bench -q --bench outbox
 	$(CARGO) test --release -q -p casehook --lib transport::tests::ratios -- --ignored --nocapture
+
+bench-instructions: needs-rust needs-python ## instructions of a push and of a delivery, against benches/instructions.json (needs valgrind)
+	$(CARGO) bench -q --bench outbox --no-run
+	python3 benches/instructions.py --cargo "$(firstword $(CARGO))"
+
+bench-python: needs-rust needs-venv ## what Python adds to a push, and pushes beside Python's own durable queues (a release build; ratios)
+	test -d $(BENCH_ENV) || python3 -m venv $(BENCH_ENV)
+	$(BENCH_ENV)/bin/python -m pip install -q --disable-pip-version-check -r bindings/python/bench/requirements.txt
+	rm -rf $(BENCH_ENV)/wheels
+	CARGO="$(firstword $(CARGO))" $(BENCH_ENV)/bin/maturin build -q --release -m bindings/python/Cargo.toml -o $(BENCH_ENV)/wheels
+	$(BENCH_ENV)/bin/python -m pip install -q --force-reinstall --no-deps $(BENCH_ENV)/wheels/*.whl
+	cd $(BENCH_ENV) && bin/python $(CURDIR)/bindings/python/bench/bench.py
 
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current

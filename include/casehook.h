@@ -530,6 +530,30 @@ casehook_result casehook_test_json(const struct casehook_agent *agent,
                                    struct casehook_error **err);
 
 /**
+ * The presets there are, as a JSON array: {"name", "title", "parameters": [{"name", "meaning", "example", "default",
+ * "optional", "secret", "choices", "form"}], "notes", "unconfirmed", "sources": [{"fact", "url"}]}. A parameter without a
+ * default that is neither optional nor secret is required.
+ *
+ * Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: ARGUMENT.
+ */
+casehook_result casehook_presets_json(char **out_json,
+                                      struct casehook_error **err);
+
+/**
+ * A connector document for one installation of a well-known system, for casehook_configure(). `params_json` is a JSON
+ * object of the preset's parameters, each a string or a number; NULL stands for none. Without the credentials the document
+ * has no secrets.
+ *
+ * Ownership: the texts are only read; *out_json is the caller's, for casehook_string_free(). Threads: any. Errors:
+ * NOT_FOUND lists the presets; ARGUMENT names a parameter that is missing, not known or cannot be used, and lists those
+ * that there are.
+ */
+casehook_result casehook_preset_json(const char *name,
+                                     const char *params_json,
+                                     char **out_json,
+                                     struct casehook_error **err);
+
+/**
  * Accepts a case for delivery and gives its number, above 0. The push survives power loss once this returns; the network
  * is not touched.
  *

@@ -81,6 +81,7 @@ pub fn template(data: &[u8]) {
             comment_id: title,
             external_id: title,
             external_title: title,
+            texts: &[],
         };
         if let Ok(body) = BodyTemplate::compile(slot, "config.x", text)
             && let Ok(rendered) = body.render(&variables)

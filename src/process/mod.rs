@@ -1,7 +1,8 @@
-//! What one process owes to others and to its own parts: who drains, who has the file open, who waits for whom.
+//! What one process owes to others and to its own parts: who drains, who has the file open, who waits for whom, when it may be forked.
 
 mod bell;
 mod drain_lock;
+pub mod fork;
 mod guard;
 pub(crate) mod location;
 

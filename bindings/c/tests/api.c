@@ -42,6 +42,23 @@ int main(int argc, char **argv)
     casehook_options_free(options);
     OK(casehook_open(db, NULL, &second, &err));
 
+    OK(casehook_presets_json(&json, &err));
+    takes(json, "\"name\":\"jira-cloud\"");
+    casehook_string_free(json);
+    OK(casehook_preset_json("redmine", "{\"url\": \"https://r.example\", \"project\": \"p\", \"tracker\": 7}", &json, &err));
+    takes(json, "https://r.example/issues.json");
+    takes(json, "\\\"tracker_id\\\":7");
+    OK(casehook_configure(agent, "redmine", json, NULL, &err));
+    OK(casehook_remove(agent, "redmine", &err));
+    casehook_string_free(json);
+    FAILS(casehook_preset_json("redmine", NULL, &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmine", "[1]", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmine", "{\"url\": {}}", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmin", "{}", &json, &err), CASEHOOK_ERROR_NOT_FOUND);
+    FAILS(casehook_preset_json(NULL, "{}", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmine", "{}", NULL, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_presets_json(NULL, &err), CASEHOOK_ERROR_ARGUMENT);
+
     FAILS(casehook_configure(agent, "tracker", "{\"createIncidentUrl\": 5}", NULL, &err), CASEHOOK_ERROR_CONFIG);
     OK(casehook_configure(agent, "tracker", config, "{}", &err));
     OK(casehook_connector_json(agent, "tracker", &json, &err));

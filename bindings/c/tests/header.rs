@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use casehook_rs::ErrorKind;
 
 /// The sources in the order of the header.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "result",
     "error",
     "text",
@@ -16,6 +16,7 @@ const SOURCES: [&str; 12] = [
     "options",
     "agent",
     "connector",
+    "preset",
     "case",
     "push",
     "status",

@@ -36,6 +36,7 @@ use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, Stor
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, Progress};
+use crate::process::fork;
 
 /// How long a call waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,6 +62,7 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, key: KeySource, patience: Duration) -> Result<SqliteStore> {
+        let _in_sqlite = fork::hold_off();
         let _alone = db::lock(&OPENING);
         let path = files::prepare_database(path)?;
         migrate::inspect(&path)?;
