@@ -2,16 +2,22 @@
 
 CARGO ?= cargo
 FEATURES := --features cli
-# How `make install` builds: dist, or slim for a smaller library.
+# How `make install` builds: dist, or slim for a smaller library without PKCS #12; dev and release work too.
 PROFILE ?= dist
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PYTHON_ENV := $(TARGET)/python
 CHECK_ENV := $(TARGET)/check
+BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+# What makes an installed library smaller. With frame pointers the tables for unwinding shrink by more than the code grows,
+# and debuggers find their way through the C code, which has none. Packed relocations need glibc 2.36 where it runs.
+SMALL := $(filter dist slim,$(PROFILE))
+RELR = $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
+SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
 BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-pythons torture nightly fuzz bench bench-instructions bench-python check \
+.PHONY: help demo test test-rust test-python test-pythons torture nightly fuzz bench bench-instructions bench-python bench-c check \
 	live live-net header public-api install install-command dist fresh needs-rust needs-deny needs-lint needs-python needs-venv
 
 help: ## this list
@@ -87,6 +93,11 @@ live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, mi
 	$(CARGO) build $(FEATURES)
 	python3 tests/live/net/net.py --casehook $(LIVE_CASEHOOK)
 
+bench-c: needs-rust ## what the C interface costs, how large it is, how fast it opens (three release builds)
+	$(MAKE) --no-print-directory install PROFILE=dist DESTDIR="$(abspath $(or $(CARGO_TARGET_DIR),target))/bench-c/dist"
+	$(MAKE) --no-print-directory install PROFILE=slim DESTDIR="$(abspath $(or $(CARGO_TARGET_DIR),target))/bench-c/slim"
+	$(CARGO) test --release -q -p casehook-c --test c_figures -- --ignored --nocapture
+
 bench: needs-rust ## figures as ratios of interleaved rounds, also in target/bench.json (a release build; some minutes)
 	$(CARGO) bench -q --bench outbox
 	$(CARGO) test --release -q -p casehook --lib transport::tests::ratios -- --ignored --nocapture
@@ -113,7 +124,7 @@ public-api: needs-rust ## take the present Rust interface over into tests/house/
 
 install-command: needs-rust ## the command line with its completions and man pages, to PREFIX (/usr/local), DESTDIR
 	$(CARGO) build $(FEATURES) --profile $(PROFILE)
-	sh tests/release/install_command.sh "$(TARGET)/$(subst dev,debug,$(PROFILE))/casehook"
+	sh tests/release/install_command.sh "$(TARGET)/$(BUILT)/casehook"
 
 dist: needs-rust needs-venv ## what is released, under target/dist, each tried in a clean place (long; PROFILE=dev for a look)
 	PROFILE=$(PROFILE) sh tests/release/dist.sh $(TARGET)/dist
@@ -122,8 +133,8 @@ fresh: needs-rust needs-python ## follow the README word by word in a Debian roo
 	python3 tests/release/fresh.py $(ARGS)
 
 install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
-	$(CARGO) build -p casehook-c --profile $(PROFILE)
-	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(PROFILE)"
+	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(if $(filter slim,$(PROFILE)),--no-default-features)
+	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)"
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

@@ -34,11 +34,17 @@
  * Threads. An agent may be used by any number of threads at once. Options, statuses and errors are plain data: any thread,
  * but not one that changes or frees them while another one uses them. Nothing is kept by thread. Calls block while they
  * read or write the database, never for the network, except casehook_wait(), casehook_flush() and casehook_test_json().
- * No code of the program runs on casehook's threads, except the log callback. Signals are left alone.
+ * No code of the program runs on casehook's threads, except the log callback. Nothing needs to be set up before the first
+ * call, and the program may end with agents open.
+ *
+ * Signals. casehook sets no handlers and raises no signals, SIGPIPE included. Its threads begin with the signal mask of the
+ * thread that starts them, in casehook_open(), casehook_set_log_callback() and casehook_test_json(): block there
+ * what they shall not take. No function may be called from a signal handler.
  *
  * Fork. A child must not use the agents of its parent: every call with one fails with FORKED, and only
  * casehook_agent_free() may follow. What was open at the fork cannot be opened in the child; other databases can. A program
- * that forks opens the database after the fork.
+ * that forks opens the database after the fork. A child that calls exec at once needs to do nothing: no file of casehook's
+ * stays open in the new program.
  *
  * Faults. Should casehook run into a fault of its own, the call returns INTERNAL, and so does every later call with that
  * agent but casehook_agent_free(); no panic crosses into the program. What was accepted is on disk.
@@ -47,8 +53,9 @@
  * open here: closing it would release casehook's locks. casehook_backup() makes a copy.
  *
  * Versions. Names, numbers and the layout of structs stay as they are; new functions, numbers and, where a struct begins
- * with its size, members are added. A program that was built against an older header runs with a newer library. The
- * shared library stays loaded once it is (dlclose() does not unload it), for it has threads.
+ * with its size, members are added. A program that was built against an older header runs with a newer library; one that
+ * meets a number it does not know asks for the name or the text, which are there for every number. Members of JSON
+ * documents may be added too. The shared library stays loaded once it is (dlclose() does not unload it), for it has threads.
  *
  * Made from the sources in bindings/c by `make header`; do not edit.
  */
@@ -65,6 +72,9 @@
 #define CASEHOOK_VERSION_MAJOR 0
 #define CASEHOOK_VERSION_MINOR 1
 #define CASEHOOK_VERSION_PATCH 0
+/** The same as one number that can be compared: 0xMMNNPP. */
+#define CASEHOOK_VERSION_NUM \
+    (CASEHOOK_VERSION_MAJOR << 16 | CASEHOOK_VERSION_MINOR << 8 | CASEHOOK_VERSION_PATCH)
 
 /** An empty case: `casehook_case c = CASEHOOK_CASE_INIT;` and then c.title = ...; */
 #define CASEHOOK_CASE_INIT \

@@ -34,6 +34,7 @@ mod status;
 mod outbox;
 
 mod atfork;
+mod failure;
 mod guard;
 mod input;
 mod output;

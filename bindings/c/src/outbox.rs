@@ -5,12 +5,12 @@ use std::ffi::c_char;
 use casehook_rs::{ErrorKind, Filter, PushId, PushState};
 use serde::Deserialize;
 
-use crate::agent::{casehook_agent, handle};
-use crate::error::{Failure, casehook_error};
-use crate::guard::fallible;
-use crate::input;
-use crate::output::OutText;
+use crate::agent::{casehook_agent, giving, giving_json, with};
+use crate::error::casehook_error;
+use crate::failure::Failure;
+use crate::input::{self, text};
 use crate::result::casehook_result;
+use crate::text::c_text;
 
 /// Pushes, newest first, as a JSON array of what casehook_status_json() gives. `filter_json` is NULL for all, or an object
 /// whose parts must all hold: {"state"?, "connector"?, "caseId"?, "before"?: only those of a lower number, the last one of
@@ -30,14 +30,12 @@ pub unsafe extern "C" fn casehook_list_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
+        giving_json(agent, out_json, err, |agent| {
             let filter = match input::optional_text(filter_json, "filter_json")? {
                 Some(json) => filter(json)?,
                 None => Filter::new(),
             };
-            out.json(&agent.pushes(&filter)?)
+            Ok(agent.pushes(&filter)?)
         })
     }
 }
@@ -58,10 +56,12 @@ pub unsafe extern "C" fn casehook_attempts_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            out.json(&handle(agent)?.attempts(PushId::from(id))?)
-        })
+        giving_json(
+            agent,
+            out_json,
+            err,
+            |agent| Ok(agent.attempts(PushId::from(id))?),
+        )
     }
 }
 
@@ -80,10 +80,8 @@ pub unsafe extern "C" fn casehook_metrics_text(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_text, "out_text")?;
-            out.text(&handle(agent)?.metrics_text()?);
-            Ok(())
+        giving(agent, (out_text, "out_text"), err, |agent| {
+            Ok(c_text(&agent.metrics_text()?).into_raw())
         })
     }
 }
@@ -101,12 +99,7 @@ pub unsafe extern "C" fn casehook_stats_json(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            out.json(&handle(agent)?.stats()?)
-        })
-    }
+    unsafe { giving_json(agent, out_json, err, |agent| Ok(agent.stats()?)) }
 }
 
 /// The incident that a case is linked to at the connector's present target, as JSON; "null" when there is none.
@@ -126,11 +119,8 @@ pub unsafe extern "C" fn casehook_link_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            out.json(&agent.link(connector, input::text(case_id, "case_id")?)?)
+        giving_json(agent, out_json, err, |agent| {
+            Ok(agent.link(text!(connector), text!(case_id))?)
         })
     }
 }
@@ -149,11 +139,7 @@ pub unsafe extern "C" fn casehook_backup(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            Ok(handle(agent)?.backup(input::text(path, "path")?)?)
-        })
-    }
+    unsafe { with(agent, err, |agent| Ok(agent.backup(text!(path))?)) }
 }
 
 #[derive(Deserialize)]
@@ -206,11 +192,10 @@ pub unsafe extern "C" fn casehook_rekey(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let agent = handle(agent)?;
+        with(agent, err, |agent| {
             let key = match (key.is_null(), length) {
                 (true, 0) => None,
-                (true, _) => return Err(input::null("key")),
+                (true, _) => return Err(Failure::null("key")),
                 (false, _) => Some(input::key(key, length)?),
             };
             Ok(agent.rekey(key)?)

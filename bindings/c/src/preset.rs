@@ -1,16 +1,15 @@
 //! Presets: connector documents for well-known case systems.
 
 use std::ffi::c_char;
-use std::ptr;
 
 use casehook_rs::ErrorKind;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::error::{Failure, casehook_error};
-use crate::guard::fallible;
+use crate::error::{casehook_error, fallible};
+use crate::failure::Failure;
 use crate::input;
-use crate::output::OutText;
+use crate::output::{Out, json};
 use crate::result::casehook_result;
 
 /// The presets there are, as a JSON array: {"name", "title", "parameters": [{"name", "meaning", "example", "default",
@@ -28,9 +27,10 @@ pub unsafe extern "C" fn casehook_presets_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for, and there is no agent to mark.
     unsafe {
-        fallible(ptr::null(), err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            out.json(&casehook_rs::presets())
+        fallible(err, || {
+            let out = Out::new(out_json, "out_json")?;
+            out.set(json(&casehook_rs::presets())?);
+            Ok(())
         })
     }
 }
@@ -54,9 +54,9 @@ pub unsafe extern "C" fn casehook_preset_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for, and there is no agent to mark.
     unsafe {
-        fallible(ptr::null(), err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let name = input::text(name, "name")?;
+        fallible(err, || {
+            let out = Out::new(out_json, "out_json")?;
+            let name = input::text!(name);
             let params = params(input::optional_text(params_json, "params_json")?.unwrap_or("{}"))?;
             let params: Vec<(&str, &str)> = params
                 .iter()
@@ -64,7 +64,8 @@ pub unsafe extern "C" fn casehook_preset_json(
                 .collect();
             let document = RawValue::from_string(casehook_rs::preset(name, &params)?)
                 .map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))?;
-            out.json(&document)
+            out.set(json(&document)?);
+            Ok(())
         })
     }
 }
