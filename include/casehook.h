@@ -397,6 +397,16 @@ casehook_result casehook_options_set_secret_dir(struct casehook_options *options
                                                 struct casehook_error **err);
 
 /**
+ * Whether a database may belong to another user or lie in a folder that anybody may write to; false by default, since
+ * whoever can put files beside the database can replace it.
+ *
+ * Ownership: takes none. Threads: one at a time for one object. Errors: ARGUMENT.
+ */
+casehook_result casehook_options_set_trust_location(struct casehook_options *options,
+                                                    bool trust,
+                                                    struct casehook_error **err);
+
+/**
  * Opens the database at `path`, creating it (readable by its owner alone) when it is not there, and starts the threads
  * that deliver what it holds. `options` may be NULL for the defaults. Opening the same database again in one process
  * gives another agent that shares the store and the threads.
@@ -528,6 +538,30 @@ casehook_result casehook_test_json(const struct casehook_agent *agent,
                                    const char *params_json,
                                    char **out_json,
                                    struct casehook_error **err);
+
+/**
+ * The presets there are, as a JSON array: {"name", "title", "parameters": [{"name", "meaning", "example", "default",
+ * "optional", "secret", "choices", "form"}], "notes", "unconfirmed", "sources": [{"fact", "url"}]}. A parameter without a
+ * default that is neither optional nor secret is required.
+ *
+ * Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: ARGUMENT.
+ */
+casehook_result casehook_presets_json(char **out_json,
+                                      struct casehook_error **err);
+
+/**
+ * A connector document for one installation of a well-known system, for casehook_configure(). `params_json` is a JSON
+ * object of the preset's parameters, each a string or a number; NULL stands for none. Without the credentials the document
+ * has no secrets.
+ *
+ * Ownership: the texts are only read; *out_json is the caller's, for casehook_string_free(). Threads: any. Errors:
+ * NOT_FOUND lists the presets; ARGUMENT names a parameter that is missing, not known or cannot be used, and lists those
+ * that there are.
+ */
+casehook_result casehook_preset_json(const char *name,
+                                     const char *params_json,
+                                     char **out_json,
+                                     struct casehook_error **err);
 
 /**
  * Accepts a case for delivery and gives its number, above 0. The push survives power loss once this returns; the network
@@ -858,6 +892,22 @@ casehook_result casehook_link_json(const struct casehook_agent *agent,
 casehook_result casehook_backup(const struct casehook_agent *agent,
                                 const char *path,
                                 struct casehook_error **err);
+
+/**
+ * Seals every stored secret with another key, all of them or none: with this one (`length` 32), or with a new random one
+ * in the key file when `key` is NULL and `length` 0. Store a key of your own safely before: it alone opens the secrets
+ * afterwards, and casehook_options_set_key() needs it from then on. Deliveries go on meanwhile. Backups made before need
+ * the key of their time. Other processes with the key file follow; those that were given the old key get KEY errors where
+ * they read secrets anew.
+ *
+ * Ownership: the key is copied, and the copy wiped when no longer needed. Threads: any. Errors: KEY when the present key is
+ * missing or wrong or a stored secret is damaged, ARGUMENT for a wrong length, and for NULL when the present key is not
+ * from the key file; nothing is changed then.
+ */
+casehook_result casehook_rekey(const struct casehook_agent *agent,
+                               const uint8_t *key,
+                               size_t length,
+                               struct casehook_error **err);
 
 /**
  * Has `callback` called with every message up to `max_level` (CASEHOOK_LOG_ERROR to CASEHOOK_LOG_TRACE) of every agent in

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Puts what was built in the directory $1 to its places: header, shared and static library, pkg-config and CMake files.
+# Puts what was built in the directory $1 to its places: header, shared and static library, pkg-config and CMake files, and the
+# bill of materials.
 # From the environment: PREFIX (/usr/local), DESTDIR (empty), LIBDIR (PREFIX/lib).
 set -eu
 built=$1
@@ -33,6 +34,7 @@ esac
 for tool in $tools; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: $lacking" >&2; exit 1; }
 done
+command -v python3 >/dev/null || { echo "python3 is missing (it lists what is built in): apt-get install python3" >&2; exit 1; }
 if [ ! -f "$built/$built_as" ]; then
     echo "$built/$built_as is missing: build it with cargo build -p casehook-c" >&2
     exit 1
@@ -63,6 +65,8 @@ else
         INTERFACE_LINK_LIBRARIES \"$private\"
         INTERFACE_INCLUDE_DIRECTORIES \"\${_casehook_include}\")"
 fi
+
+python3 "$here/../sbom.py" casehook-c >"$work/casehook.cdx.json"
 
 cat >"$work/casehook.pc" <<END
 prefix=$prefix
@@ -119,3 +123,4 @@ ln -sf "$loaded" "$destdir$libdir/$linked"
 put 644 "$work/casehook.pc" "$libdir/pkgconfig/casehook.pc"
 put 644 "$work/casehookConfig.cmake" "$libdir/cmake/casehook/casehookConfig.cmake"
 put 644 "$work/casehookConfigVersion.cmake" "$libdir/cmake/casehook/casehookConfigVersion.cmake"
+put 644 "$work/casehook.cdx.json" "$prefix/share/casehook/casehook.cdx.json"

@@ -13,7 +13,7 @@ use crate::drain::{Engine, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::outbox::ConnectorId;
-use crate::process::{Bell, DrainLock, ProcessGuard};
+use crate::process::{Bell, DrainLock, ProcessGuard, location};
 use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::store::{Retention, Store, StoredConnector};
 use crate::transport::{HttpTransport, Transport};
@@ -51,6 +51,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn open(path: &Path, options: &Options) -> Result<Core> {
+        location::check(path, options.trust_location)?;
         let guard = ProcessGuard::take(path)?;
         let key = match &options.key {
             Some(key) => KeySource::Given(key.clone()),

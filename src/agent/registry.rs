@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::fork;
 
 /// One database file: whoever opens or closes its core holds the lock meanwhile.
 #[derive(Default)]
@@ -42,8 +43,14 @@ fn registry() -> &'static Slots {
 /// The slot of the database at `path`, whatever way the path is spelled.
 ///
 /// # Errors
-/// `Forked` where the process was forked with this database open.
+/// `Forked` where the process was forked with this database open, or at a moment at which none can be opened.
 pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
+    if !fork::is_whole() {
+        let message = "this process was forked while a thread of the parent was inside SQLite, and opening a database \
+                       would hang; let the parent call casehook::fork around the fork, fork before opening, or start the \
+                       child as a new program";
+        return Err(Error::new(ErrorKind::Forked, message));
+    }
     let path = resolve(path)?;
     if is_inherited(&path) {
         let message = format!(

@@ -43,6 +43,7 @@ pub unsafe extern "C" fn casehook_open(
             let out = Out::new(out_agent, "out_agent")?;
             let path = text!(path);
             let options = options.as_ref().map_or_else(Options::new, casehook_options::get);
+            crate::atfork::watch();
             let agent = casehook_agent {
                 agent: Agent::open(path, options)?,
                 poisoned: AtomicBool::new(false),

@@ -66,6 +66,24 @@ pub(crate) unsafe fn array<'a, T>(first: *const T, count: usize, name: &str) -> 
     Ok(unsafe { std::slice::from_raw_parts(first, count) })
 }
 
+/// The key of `length` bytes at `key`.
+///
+/// # Safety
+/// `key` is NULL or has `length` bytes.
+pub(crate) unsafe fn key(key: *const u8, length: usize) -> Result<[u8; 32], Failure> {
+    if key.is_null() {
+        return Err(Failure::null("key"));
+    }
+    if length != 32 {
+        let message = format!("a key has 32 bytes, not {length}");
+        return Err(Failure::argument("length", message));
+    }
+    let mut copy = [0u8; 32];
+    // SAFETY: as the caller promises.
+    copy.copy_from_slice(unsafe { array(key, length, "key") }?);
+    Ok(copy)
+}
+
 /// The object at `object`.
 ///
 /// # Safety

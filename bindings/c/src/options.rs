@@ -89,13 +89,7 @@ pub unsafe extern "C" fn casehook_options_set_key(
             if key.is_null() {
                 return Err(Failure::null("key"));
             }
-            if length != 32 {
-                let message = format!("a key has 32 bytes, not {length}");
-                return Err(Failure::argument("length", message));
-            }
-            let mut copy = [0u8; 32];
-            copy.copy_from_slice(input::array(key, length, "key")?);
-            Ok(options.key(copy))
+            Ok(options.key(input::key(key, length)?))
         })
     }
 }
@@ -237,4 +231,21 @@ pub unsafe extern "C" fn casehook_options_set_secret_dir(
             |options| Ok(options.allow_secret_files(text!(path))),
         )
     }
+}
+
+/// Whether a database may belong to another user or lie in a folder that anybody may write to; false by default, since
+/// whoever can put files beside the database can replace it.
+///
+/// Ownership: takes none. Threads: one at a time for one object. Errors: ARGUMENT.
+///
+/// # Safety
+/// `options` is NULL or live and used by no other thread, `err` can be written or is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_options_set_trust_location(
+    options: *mut casehook_options,
+    trust: bool,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe { set(options, err, |options| Ok(options.trust_location(trust))) }
 }

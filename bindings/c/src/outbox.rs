@@ -148,3 +148,35 @@ fn filter(json: &str) -> Result<Filter, Failure> {
     filter.limit = parts.limit;
     Ok(filter)
 }
+
+/// Seals every stored secret with another key, all of them or none: with this one (`length` 32), or with a new random one
+/// in the key file when `key` is NULL and `length` 0. Store a key of your own safely before: it alone opens the secrets
+/// afterwards, and casehook_options_set_key() needs it from then on. Deliveries go on meanwhile. Backups made before need
+/// the key of their time. Other processes with the key file follow; those that were given the old key get KEY errors where
+/// they read secrets anew.
+///
+/// Ownership: the key is copied, and the copy wiped when no longer needed. Threads: any. Errors: KEY when the present key is
+/// missing or wrong or a stored secret is damaged, ARGUMENT for a wrong length, and for NULL when the present key is not
+/// from the key file; nothing is changed then.
+///
+/// # Safety
+/// `agent` is NULL or live, `key` NULL or `length` bytes, `err` can be written or is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_rekey(
+    agent: *const casehook_agent,
+    key: *const u8,
+    length: usize,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        with(agent, err, |agent| {
+            let key = match (key.is_null(), length) {
+                (true, 0) => None,
+                (true, _) => return Err(Failure::null("key")),
+                (false, _) => Some(input::key(key, length)?),
+            };
+            Ok(agent.rekey(key)?)
+        })
+    }
+}

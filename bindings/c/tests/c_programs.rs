@@ -15,6 +15,20 @@ use common::{
 const PROGRAMS: [&str; 4] = ["api", "misuse", "closing", "logging"];
 
 #[test]
+fn a_bill_of_materials_is_installed() {
+    let text = fs::read_to_string(installed().prefix.join("share/casehook/casehook.cdx.json")).unwrap();
+    assert!(text.contains("\"bomFormat\": \"CycloneDX\"") && text.contains("\"specVersion\": \"1.5\""));
+    for name in ["casehook", "sqlite", "rusqlite", "rustls", "ring", "ureq"] {
+        assert!(text.contains(&format!("\"name\": \"{name}\"")), "{name}");
+    }
+    // What only tests, the command line and the Python package need.
+    for name in ["clap", "pyo3", "proptest", "rcgen", "syn"] {
+        assert!(!text.contains(&format!("\"name\": \"{name}\"")), "{name}");
+    }
+    assert!(text.contains("\"alg\": \"SHA-256\""));
+}
+
+#[test]
 fn programs_run_with_the_shared_library() {
     for name in PROGRAMS {
         let scene = Scene::new();

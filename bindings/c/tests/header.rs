@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sources in the order of the header.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "result",
     "error",
     "text",
@@ -14,6 +14,7 @@ const SOURCES: [&str; 12] = [
     "options",
     "agent",
     "connector",
+    "preset",
     "case",
     "push",
     "status",

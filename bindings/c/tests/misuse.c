@@ -93,6 +93,9 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_link_json(agent, "n", "c", NULL, &err), "out_json");
     REFUSES(casehook_backup(NULL, "p", &err), "agent");
     REFUSES(casehook_backup(agent, NULL, &err), "path");
+    REFUSES(casehook_rekey(NULL, key, 32, &err), "agent");
+    REFUSES(casehook_rekey(agent, NULL, 32, &err), "key");
+    REFUSES(casehook_rekey(agent, key, 31, &err), "length");
     REFUSES(casehook_set_log_callback((casehook_log_callback)(void (*)(void))null_everywhere, NULL, 9, &err), "max_level");
 
     REFUSES(casehook_options_set_key(NULL, key, 32, &err), "options");
@@ -108,6 +111,7 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_options_set_secret_env(options, NULL, 1, &err), "names");
     REFUSES(casehook_options_set_secret_env(options, (const char *const *)&none, 1, &err), "names[0]");
     REFUSES(casehook_options_set_secret_dir(NULL, "d", &err), "options");
+    REFUSES(casehook_options_set_trust_location(NULL, true, &err), "options");
     REFUSES(casehook_options_set_secret_dir(options, NULL, &err), "path");
     OK(casehook_options_set_workers(options, 65, &err));
     REFUSES(casehook_open("never.db", options, &(casehook_agent *){NULL}, &err), "workers");
@@ -266,6 +270,7 @@ static void every_call(const casehook_agent *agent, casehook_result expected)
     FAILS(casehook_stats_json(agent, &json, &err), expected);
     FAILS(casehook_link_json(agent, "n", "c", &json, &err), expected);
     FAILS(casehook_backup(agent, "never.db", &err), expected);
+    FAILS(casehook_rekey(agent, (const uint8_t *)"0123456789abcdef0123456789abcdef", 32, &err), expected);
     CHECK(json == NULL && status == NULL && id == 0 && !done);
 }
 
