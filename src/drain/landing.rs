@@ -88,12 +88,16 @@ impl Engine {
     pub(super) fn land(&mut self, mut flight: Flight, outcome: Outcome, now: Now) -> Result<()> {
         let id = flight.claim.push.id;
         let connector = flight.claim.push.connector;
-        if let Err(error) = self.record(id, &outcome, now) {
-            self.leave(connector, id, outcome.health.as_ref());
-            self.unrecorded.push((id, outcome));
-            return Err(error);
-        }
-        if outcome.progress.state != PushState::Sending {
+        let stored = match self.record(id, &outcome, now) {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.leave(connector, id, outcome.health.as_ref());
+                self.unrecorded.push((id, outcome));
+                return Err(error);
+            }
+        };
+        // What is not stored is in other hands, and goes on there.
+        if !stored || outcome.progress.state != PushState::Sending {
             self.leave(connector, id, outcome.health.as_ref());
             return Ok(());
         }
@@ -120,10 +124,10 @@ impl Engine {
         }
     }
 
-    /// Nothing is left to store of a push that is no longer there.
-    fn record(&self, id: PushId, outcome: &Outcome, now: Now) -> Result<()> {
+    /// Nothing is left to store of a push that is no longer there. Whether all of it was stored.
+    fn record(&self, id: PushId, outcome: &Outcome, now: Now) -> Result<bool> {
         match self.store.record(id, outcome, now.wall) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             done => done,
         }
     }

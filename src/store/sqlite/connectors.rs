@@ -213,7 +213,7 @@ pub(super) fn require(conn: &Connection, id: ConnectorId) -> Sql<()> {
     })
 }
 
-fn missing(name: &str) -> Error {
+pub(in crate::store) fn missing(name: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!("there is no connector {name:?}; configure it first"),

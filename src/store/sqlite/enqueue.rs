@@ -13,27 +13,27 @@ use crate::outbox::{ConnectorId, NewPush, lane};
 use crate::store::Retention;
 
 /// A push with everything worked out that needs no database.
-pub(super) struct Ready<'a> {
-    connector: ConnectorId,
-    coalesce: bool,
-    case: &'a Case,
-    lane: Option<String>,
-    given_id: Option<&'a str>,
-    tags: Option<String>,
-    fields: Option<String>,
-    comments: Vec<Line>,
-    bytes: usize,
+pub(in crate::store) struct Ready<'a> {
+    pub(in crate::store) connector: ConnectorId,
+    pub(in crate::store) coalesce: bool,
+    pub(in crate::store) case: &'a Case,
+    pub(in crate::store) lane: Option<String>,
+    pub(in crate::store) given_id: Option<&'a str>,
+    pub(in crate::store) tags: Option<String>,
+    pub(in crate::store) fields: Option<String>,
+    pub(in crate::store) comments: Vec<Line>,
+    pub(in crate::store) bytes: usize,
 }
 
 /// One comment of a push.
-struct Line {
-    id: String,
-    text: String,
+pub(in crate::store) struct Line {
+    pub(in crate::store) id: String,
+    pub(in crate::store) text: String,
     /// The how-manieth of its id within its push.
-    occurrence: u32,
+    pub(in crate::store) occurrence: u32,
 }
 
-pub(super) fn make_ready(push: &NewPush) -> Result<Ready<'_>, Error> {
+pub(in crate::store) fn make_ready(push: &NewPush) -> Result<Ready<'_>, Error> {
     let case = &push.case;
     let json = |e: serde_json::Error| Error::internal(format!("a case cannot be written as JSON: {e}"));
     let tags = match case.tags.as_slice() {
@@ -253,14 +253,14 @@ fn lines(conn: &Connection, id: i64) -> Sql<Vec<Line>> {
 }
 
 /// How large a union grows: the limits of a push hold for it too.
-struct Size {
+pub(in crate::store) struct Size {
     seen: HashSet<(String, u32)>,
     comments: usize,
     bytes: usize,
 }
 
 impl Size {
-    fn of(push: &Ready<'_>) -> Size {
+    pub(in crate::store) fn of(push: &Ready<'_>) -> Size {
         let mut size = Size {
             seen: HashSet::new(),
             comments: 0,
@@ -273,7 +273,7 @@ impl Size {
     }
 
     /// Counts the comments of an older push in; false when the limits do not allow it.
-    fn admit(&mut self, comments: &[Line]) -> bool {
+    pub(in crate::store) fn admit(&mut self, comments: &[Line]) -> bool {
         let added: Vec<&Line> = comments
             .iter()
             .filter(|c| c.id.is_empty() || !self.seen.contains(&(c.id.clone(), c.occurrence)))
@@ -291,7 +291,7 @@ impl Size {
 }
 
 /// The comments of all: each in its oldest place, with its newest text.
-fn union(older: Vec<Vec<Line>>, newest: Vec<Line>) -> Vec<Line> {
+pub(in crate::store) fn union(older: Vec<Vec<Line>>, newest: Vec<Line>) -> Vec<Line> {
     let mut result: Vec<Line> = Vec::new();
     let mut places: HashMap<(String, u32), usize> = HashMap::new();
     for line in older.into_iter().rev().chain([newest]).flatten() {

@@ -109,7 +109,7 @@ fn read_file(path: &Path) -> Result<Option<Key>> {
 }
 
 /// 64 hex digits, or base64 (either alphabet, padded or not) of 32 bytes.
-fn parse(text: &str) -> Option<Key> {
+pub(in crate::store) fn parse(text: &str) -> Option<Key> {
     let mut key = Key::default();
     if text.len() == 64 {
         for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {

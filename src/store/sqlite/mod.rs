@@ -1,21 +1,21 @@
 //! The store in one SQLite file. The only place that names rusqlite.
 
 mod claim;
-mod connectors;
+pub(in crate::store) mod connectors;
 mod db;
 mod decide;
-mod enqueue;
+pub(in crate::store) mod enqueue;
 mod fault;
 mod files;
 mod history;
-mod key;
+pub(in crate::store) mod key;
 mod migrate;
-mod read;
-mod record;
+pub(in crate::store) mod read;
+pub(in crate::store) mod record;
 mod row;
 #[cfg(test)]
 mod tests;
-mod vault;
+pub(in crate::store) mod vault;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -166,7 +166,7 @@ impl Store for SqliteStore {
         self.db.write(|conn| claim::begin(conn, id, progress, now))
     }
 
-    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()> {
+    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
         self.db.write(|conn| record::record(conn, id, outcome, now))
     }
 
