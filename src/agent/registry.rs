@@ -14,7 +14,16 @@ pub(super) struct Slot {
     core: Mutex<Weak<Core>>,
 }
 
-type Slots = Mutex<HashMap<PathBuf, Arc<Slot>>>;
+/// Where an outbox is. Does not print: a URL may hold a password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// A database file, its path resolved.
+    File(PathBuf),
+    /// A database server, by URL.
+    Server(String),
+}
+
+type Slots = Mutex<HashMap<Place, Arc<Slot>>>;
 
 // A fork copies the registry in whatever state it is in, possibly locked by a thread that the child does not have. The
 // child therefore starts with the next one of these; more than this many forks of forks would meet an old one again.
@@ -43,7 +52,28 @@ fn registry() -> &'static Slots {
 ///
 /// # Errors
 /// `Forked` where the process was forked with this database open.
-pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
+pub(super) fn slot(path: &Path) -> Result<(Place, Arc<Slot>)> {
+    let place = match url(path) {
+        // A forked child makes connections of its own, whatever its parent has open.
+        Some(url) => Place::Server(url.to_owned()),
+        None => Place::File(file(path)?),
+    };
+    let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
+    let slot = Arc::clone(slots.entry(place.clone()).or_default());
+    Ok((place, slot))
+}
+
+/// The URL of a database server, if it is one.
+fn url(path: &Path) -> Option<&str> {
+    let text = path.to_str()?;
+    let schemes = ["postgres://", "postgresql://"];
+    schemes
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+        .then_some(text)
+}
+
+fn file(path: &Path) -> Result<PathBuf> {
     let path = resolve(path)?;
     if is_inherited(&path) {
         let message = format!(
@@ -53,9 +83,7 @@ pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
         );
         return Err(Error::new(ErrorKind::Forked, message).at("path"));
     }
-    let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
-    let slot = Arc::clone(slots.entry(path.clone()).or_default());
-    Ok((path, slot))
+    Ok(path)
 }
 
 /// Whether a parent of this process had the database open at the fork, or was opening or closing it.
@@ -67,15 +95,17 @@ fn is_inherited(path: &Path) -> bool {
         let Ok(slots) = inherited.try_lock() else {
             return true;
         };
-        slots.get(path).is_some_and(|slot| match slot.core.try_lock() {
-            Ok(core) => core.upgrade().is_some_and(|core| {
-                let open = core.has_open_files();
-                // It is the parent's: nothing of it may be dropped here.
-                std::mem::forget(core);
-                open
-            }),
-            Err(_) => true,
-        })
+        slots
+            .get(&Place::File(path.to_owned()))
+            .is_some_and(|slot| match slot.core.try_lock() {
+                Ok(core) => core.upgrade().is_some_and(|core| {
+                    let open = core.has_open_files();
+                    // It is the parent's: nothing of it may be dropped here.
+                    std::mem::forget(core);
+                    open
+                }),
+                Err(_) => true,
+            })
     })
 }
 

@@ -167,6 +167,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
     }
 }
 
+/// Whether it names a database server, and not a file.
+fn is_url(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
+}
+
 /// What a command works with.
 struct Session<'a> {
     global: &'a Global,
@@ -211,7 +217,7 @@ impl Session<'_> {
         command: impl FnOnce(&mut Self, &Agent) -> Result<i32, Failure>,
     ) -> Result<i32, Failure> {
         let path = self.database()?;
-        if !create && !path.exists() {
+        if !create && !is_url(path) && !path.exists() {
             return Err(Failure::new(
                 ErrorKind::Store,
                 format!(

@@ -77,7 +77,22 @@ impl Engine {
         self.last_look = Some(now);
         self.store.clamp_due(now.wall)?;
         self.roster.refresh(now)?;
+        self.judge_interrupted(now)
+    }
+
+    /// Takes over from other processes that died meanwhile, where several drain.
+    pub(crate) fn relieve(&mut self, now: Now) -> Result<()> {
+        match self.store.shares_draining() {
+            true => self.judge_interrupted(now),
+            false => Ok(()),
+        }
+    }
+
+    fn judge_interrupted(&mut self, now: Now) -> Result<()> {
         for id in self.store.interrupted()? {
+            if self.flights.contains_key(&id) || self.unrecorded.iter().any(|(push, _)| *push == id) {
+                continue;
+            }
             let Some(claim) = self.store.load(id)? else {
                 continue;
             };
@@ -199,6 +214,10 @@ impl Engine {
                 true => Opening::Later,
                 false => gate.next_request(now),
             });
+            let opening = match opening {
+                Opening::Now => self.shared_turn(&flight, now)?,
+                opening => opening,
+            };
             match opening {
                 Opening::Now => {
                     if let Some(dispatch) = self.send_next(flight, now)? {
@@ -218,6 +237,30 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the flight's next request may go out as far as other processes go that send for the connector.
+    fn shared_turn(&mut self, flight: &Flight, now: Now) -> Result<Opening> {
+        let id = flight.claim.push.connector;
+        let Some(gate) = self
+            .roster
+            .gates
+            .get_mut(&id)
+            .filter(|_| self.store.shares_draining())
+        else {
+            return Ok(Opening::Now);
+        };
+        // Who tries a connector in trouble is decided by who claims.
+        if gate.in_trouble() {
+            return Ok(Opening::Later);
+        }
+        Ok(match self.store.take_turn(id)? {
+            None => Opening::Now,
+            Some(wait) => {
+                gate.wait_for_turn(wait, now);
+                Opening::At(now.wall.plus(wait))
+            }
+        })
     }
 
     /// Whether all that holds the flight's connector back is its `minIntervalMs`.

@@ -423,18 +423,18 @@ pub(super) fn clamp_due(conn: &Conn, now: Timestamp) -> Sql<()> {
     const MINUTE: i64 = 60_000;
     for connector in connectors::ids(conn, None)? {
         conn.run(
-            "UPDATE pushes SET due_at = $2 + wait_ms \
+            "UPDATE pushes SET due_at = $2::bigint + wait_ms \
              WHERE connector_id = $1 AND ready AND due_at > $2 AND due_at > $2 + wait_ms",
             &[&connector.0, &now.as_millis()],
         )?;
     }
     conn.run(
         "UPDATE connectors SET \
-         offline_probe_at = CASE WHEN offline_probe_at > $1 + $2 THEN $1 + $2 ELSE offline_probe_at END, \
-         blocked_probe_at = CASE WHEN blocked_probe_at > $1 + $3 THEN $1 + $3 ELSE blocked_probe_at END, \
-         throttled_until = CASE WHEN throttled_until > $1 + $3 THEN $1 + $3 ELSE throttled_until END, \
+         offline_probe_at = CASE WHEN offline_probe_at > $1::bigint + $2::bigint THEN $1::bigint + $2::bigint ELSE offline_probe_at END, \
+         blocked_probe_at = CASE WHEN blocked_probe_at > $1::bigint + $3::bigint THEN $1::bigint + $3::bigint ELSE blocked_probe_at END, \
+         throttled_until = CASE WHEN throttled_until > $1::bigint + $3::bigint THEN $1::bigint + $3::bigint ELSE throttled_until END, \
          changed = nextval('changes') \
-         WHERE offline_probe_at > $1 + $2 OR blocked_probe_at > $1 + $3 OR throttled_until > $1 + $3",
+         WHERE offline_probe_at > $1::bigint + $2::bigint OR blocked_probe_at > $1::bigint + $3::bigint OR throttled_until > $1::bigint + $3::bigint",
         &[&now.as_millis(), &(10 * MINUTE), &(60 * MINUTE)],
     )?;
     Ok(())

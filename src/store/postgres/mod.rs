@@ -277,7 +277,7 @@ impl Store for PostgresStore {
 
     fn interrupted(&self) -> Result<Vec<PushId>> {
         let me = self.lease.me(&self.pool)?;
-        let found = self.pool.write(|conn| claim::interrupted(conn, me))?;
+        let found = self.pool.note(|conn| claim::interrupted(conn, me))?;
         let mut held = lock(&self.held);
         let ids = found.iter().map(|(id, _)| *id).collect();
         for (id, place) in found {
