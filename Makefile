@@ -7,7 +7,7 @@ PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python torture nightly bench check live live-net header install \
+.PHONY: help demo test test-rust test-python test-postgres torture nightly bench check live live-net header install \
 	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
@@ -16,10 +16,14 @@ help: ## this list
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
 
-test: test-rust test-python ## every test that needs nothing but this machine, documentation examples included
+test: test-rust test-python test-postgres ## every test that needs nothing but this machine, documentation examples included
 
 test-rust: needs-rust
 	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
+
+test-postgres: needs-rust ## the store in PostgreSQL, on a server of the tests' own (skipped where PostgreSQL is not installed)
+	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib store::postgres
+	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
 
 # A virtual environment of its own, and in it the package as it is installed, not as it lies in the source tree.
 test-python: needs-rust $(PYTHON_ENV)/ready

@@ -22,7 +22,7 @@ pub struct Server {
     folder: PathBuf,
     tools: PathBuf,
     pub port: u16,
-    settings: Vec<String>,
+    settings: Mutex<Vec<String>>,
     keeper: Mutex<Option<Child>>,
 }
 
@@ -48,7 +48,7 @@ impl Server {
         }
         let server = Server {
             port: free_port(),
-            settings: settings.iter().map(|s| (*s).to_owned()).collect(),
+            settings: Mutex::new(settings.iter().map(|s| (*s).to_owned()).collect()),
             tools,
             folder,
             keeper: Mutex::new(None),
@@ -169,7 +169,7 @@ impl Server {
             .arg("-D")
             .arg(self.data());
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k", ""]);
-        for setting in &self.settings {
+        for setting in &*self.settings.lock().unwrap() {
             command.args(["-c", setting]);
         }
         let keeper = command
@@ -183,6 +183,11 @@ impl Server {
             assert!(started.elapsed() < Duration::from_secs(120), "{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Adds to what it is started with.
+    pub fn set(&self, setting: String) {
+        self.settings.lock().unwrap().push(setting);
     }
 
     /// What the server wrote.

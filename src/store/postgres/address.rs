@@ -16,6 +16,9 @@ use crate::transport::{Identity, Roots, TlsPolicy, Verification};
 /// Where casehook's tables are when the URL names no `schema`.
 const SCHEMA: &str = "casehook";
 const PORT: u16 = 5432;
+/// How long a lease lasts by the server's clock when the URL names no `lease`, and the seconds that it may name.
+const LEASE: Duration = Duration::from_secs(20);
+const LEASES: std::ops::RangeInclusive<u64> = 3..=600;
 /// The longest name, since the names of notification channels are made from it and end at 63 bytes.
 const SCHEMA_BYTES: usize = 50;
 
@@ -25,6 +28,8 @@ pub(super) struct Address {
     config: Config,
     tls: Option<Tls>,
     pub(super) schema: String,
+    /// How long a host may be silent before others take over what it has in hand.
+    pub(super) lease: Duration,
 }
 
 /// A socket to the server, driven to its end.
@@ -85,6 +90,7 @@ impl Address {
             config,
             tls,
             schema: own.schema,
+            lease: own.lease.unwrap_or(LEASE),
         })
     }
 
@@ -180,6 +186,7 @@ where
 #[derive(Default)]
 struct Own {
     schema: String,
+    lease: Option<Duration>,
     mode: Option<String>,
     root: Option<String>,
     certificate: Option<String>,
@@ -192,6 +199,14 @@ impl Own {
         let place = match name {
             "schema" => {
                 value.clone_into(&mut self.schema);
+                return Ok(true);
+            }
+            "lease" => {
+                let seconds = value.parse().ok().filter(|seconds| LEASES.contains(seconds));
+                self.lease =
+                    Some(Duration::from_secs(seconds.ok_or_else(|| {
+                        refused("lease is a whole number of seconds from 3 to 600")
+                    })?));
                 return Ok(true);
             }
             "sslmode" => {
@@ -345,6 +360,7 @@ mod tests {
             ("postgres://u:hunter2@h/d?schema=", "schema"),
             ("postgres://u:hunter2@h/d?schema=pg_x", "schema"),
             ("postgres://u:hunter2@h/d?nonsense=1", "nonsense"),
+            ("postgres://u:hunter2@h/d?lease=1", "lease"),
             ("postgres://u:hunter2@h:port/d", "port"),
             ("postgres://u:hunter2@h/d?sslrootcert=/nowhere.pem", "sslrootcert"),
             ("postgres://u:hunter2@h/d?sslcert=/x.pem", "sslkey"),

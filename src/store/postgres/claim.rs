@@ -389,8 +389,8 @@ pub(super) fn begin(
 }
 
 /// Takes over the pushes that were being sent by hosts that are gone, or by this one.
-pub(super) fn interrupted(conn: &Conn, me: i64) -> Sql<Vec<(PushId, Held)>> {
-    super::lease::expire(conn, me)?;
+pub(super) fn interrupted(conn: &Conn, me: i64, lease: Duration) -> Sql<Vec<(PushId, Held)>> {
+    super::lease::expire(conn, me, lease)?;
     // What a host that is gone only had in hand is free again.
     conn.run(
         "UPDATE pushes AS p SET owner = NULL WHERE p.owner IS NOT NULL AND p.state <> 'sending' AND p.owner <> $1 \

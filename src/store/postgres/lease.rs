@@ -18,12 +18,10 @@ use super::pool::Pool;
 use super::row::get;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a lease lasts by the server's clock.
-pub(super) const LEASE: Duration = Duration::from_secs(20);
-/// How often it is renewed.
-const BEAT: Duration = Duration::from_secs(4);
-/// What has to be left of it for a request to be begun.
-const MARGIN: Duration = Duration::from_secs(5);
+/// A lease is renewed so often while it lasts.
+const BEATS: u32 = 5;
+/// This part of it has to be left for a request to be begun.
+const MARGIN: u32 = 4;
 /// Word of changes goes out at most this often.
 const WORD_EVERY: Duration = Duration::from_millis(20);
 /// How long a lost listening connection is left alone before the next try.
@@ -34,6 +32,7 @@ pub(super) type Ring = Box<dyn Fn() + Send + Sync>;
 
 /// This host's place among those that drain.
 pub(super) struct Lease {
+    lasts: Duration,
     shared: Arc<Shared>,
 }
 
@@ -67,7 +66,10 @@ impl Lease {
             ending: pool.io.ending(),
         };
         pool.io.handle.spawn(listener.run());
-        Lease { shared }
+        Lease {
+            lasts: pool.address.lease,
+            shared,
+        }
     }
 
     pub(super) fn watch(&self, ring: Ring) {
@@ -83,14 +85,14 @@ impl Lease {
     /// This host's number. It joins when it has none, and again when its lease has run out.
     pub(super) fn me(&self, pool: &Pool) -> Result<i64> {
         let known = *lock(&self.shared.member);
-        if let Some(member) = known.filter(|member| member.has_time()) {
+        if let Some(member) = known.filter(|member| member.has_time(self.lasts)) {
             return Ok(member.id);
         }
         let asked = Instant::now();
-        let id = pool.write(|conn| join(conn, known.map(|member| member.id)))?;
+        let id = pool.write(|conn| join(conn, known.map(|member| member.id), self.lasts))?;
         *lock(&self.shared.member) = Some(Member {
             id,
-            until: asked + LEASE,
+            until: asked + self.lasts,
         });
         Ok(id)
     }
@@ -102,7 +104,7 @@ impl Lease {
 
     /// Whether the lease still has time for a request: `Busy` error when not, since another host may take over.
     pub(super) fn check(&self) -> Result<()> {
-        match lock(&self.shared.member).filter(Member::has_time) {
+        match lock(&self.shared.member).filter(|member| member.has_time(self.lasts)) {
             Some(_) => Ok(()),
             None => Err(Error::new(
                 ErrorKind::Busy,
@@ -124,14 +126,14 @@ impl Lease {
 }
 
 impl Member {
-    fn has_time(&self) -> bool {
-        self.until.saturating_duration_since(Instant::now()) > MARGIN
+    fn has_time(&self, lasts: Duration) -> bool {
+        self.until.saturating_duration_since(Instant::now()) > lasts / MARGIN
     }
 }
 
 /// Renews the lease `known`, or takes a new one and everything along that was held under it.
-fn join(conn: &Conn, known: Option<i64>) -> Sql<i64> {
-    let seconds = LEASE.as_secs_f64();
+fn join(conn: &Conn, known: Option<i64>, lasts: Duration) -> Sql<i64> {
+    let seconds = lasts.as_secs_f64();
     if let Some(id) = known {
         let renewed = conn.run(RENEW, &[&id, &seconds])?;
         if renewed > 0 {
@@ -139,7 +141,7 @@ fn join(conn: &Conn, known: Option<i64>) -> Sql<i64> {
         }
         log::warn!(
             "this host was not heard of for {} s, so others may have taken over what it had in hand",
-            LEASE.as_secs()
+            lasts.as_secs()
         );
     }
     let pid = i64::from(std::process::id());
@@ -160,11 +162,11 @@ const RENEW: &str =
     "UPDATE drainers SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE id = $1";
 
 /// Removes the leases that have run out, but this host's; see above for a server that just started.
-pub(super) fn expire(conn: &Conn, me: i64) -> Sql<u64> {
+pub(super) fn expire(conn: &Conn, me: i64, lasts: Duration) -> Sql<u64> {
     conn.run(
         "DELETE FROM drainers WHERE id <> $1 AND lease_until < clock_timestamp() \
          AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $2)",
-        &[&me, &LEASE.as_secs_f64()],
+        &[&me, &lasts.as_secs_f64()],
     )
 }
 
@@ -200,13 +202,14 @@ impl Listener {
 
     /// Listens on one connection until it is lost.
     async fn listen(&self) -> Sql<()> {
+        let beat = self.address.lease / BEATS;
         let (sender, mut heard) = mpsc::unbounded_channel();
         let connected = async {
             let (client, driver) = self.address.listen(sender).await?;
             tokio::spawn(driver);
             let set_up = format!(
                 "{}; LISTEN \"{}\"",
-                self.address.session(BEAT),
+                self.address.session(beat),
                 self.address.channel()
             );
             client.batch_execute(&set_up).await?;
@@ -217,11 +220,11 @@ impl Listener {
         let own: i32 = get(&own, 0)?;
         // What happened before anybody listened.
         self.ring();
-        let mut beat = tokio::time::interval(BEAT);
+        let mut due = tokio::time::interval(beat);
         loop {
             tokio::select! {
-                _ = beat.tick() => within(BEAT, self.renew(&client)).await?,
-                () = self.shared.told.notified() => within(BEAT, self.tell(&client)).await?,
+                _ = due.tick() => within(beat, self.renew(&client)).await?,
+                () = self.shared.told.notified() => within(beat, self.tell(&client)).await?,
                 message = heard.recv() => match message {
                     Some(message) if message.process_id() != own => self.ring(),
                     Some(_) => {}
@@ -237,12 +240,12 @@ impl Listener {
             client.batch_execute("").await?;
             return Ok(());
         };
-        let asked = Instant::now();
-        let renewed = client.execute(RENEW, &[&member.id, &LEASE.as_secs_f64()]).await?;
+        let (asked, lasts) = (Instant::now(), self.address.lease);
+        let renewed = client.execute(RENEW, &[&member.id, &lasts.as_secs_f64()]).await?;
         let mut present = lock(&self.shared.member);
         if let Some(present) = present.as_mut().filter(|present| present.id == member.id) {
             // Lost: `me` joins anew.
-            present.until = if renewed > 0 { asked + LEASE } else { asked };
+            present.until = if renewed > 0 { asked + lasts } else { asked };
         }
         Ok(())
     }

@@ -111,9 +111,11 @@ fn create(conn: &Conn, schema: &str) -> Sql<()> {
 
 /// The schema version of a database that may be used; 0 where there is none.
 fn version(conn: &Conn, schema: &str) -> Sql<i32> {
+    // From the catalogue itself: what the server has cached of it can be older than the lock.
     let table = conn.one(
-        "SELECT to_regclass($1)::text IS NOT NULL",
-        &[&format!("\"{schema}\".casehook_schema")],
+        "SELECT EXISTS (SELECT 1 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = 'casehook_schema')",
+        &[&schema],
         |row| get::<bool>(row, 0),
     )?;
     if table != Some(true) {

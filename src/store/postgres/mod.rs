@@ -225,7 +225,12 @@ impl Store for PostgresStore {
         let Some((claim, held)) = self.pool.read(|conn| claim::load(conn, id))? else {
             return Ok(None);
         };
-        lock(&self.held).insert(id, held);
+        // An older look at a push that was begun meanwhile says nothing.
+        let mut known = lock(&self.held);
+        if known.get(&id).is_none_or(|known| known.fence <= held.fence) {
+            known.insert(id, held);
+        }
+        drop(known);
         Ok(Some(claim))
     }
 
@@ -277,7 +282,8 @@ impl Store for PostgresStore {
 
     fn interrupted(&self) -> Result<Vec<PushId>> {
         let me = self.lease.me(&self.pool)?;
-        let found = self.pool.note(|conn| claim::interrupted(conn, me))?;
+        let lease = self.pool.address.lease;
+        let found = self.pool.note(|conn| claim::interrupted(conn, me, lease))?;
         let mut held = lock(&self.held);
         let ids = found.iter().map(|(id, _)| *id).collect();
         for (id, place) in found {
