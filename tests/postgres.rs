@@ -14,8 +14,12 @@ mod cuts;
 #[path = "support/postgres.rs"]
 #[allow(dead_code, reason = "shared with the unit tests, which use other parts")]
 mod database;
+#[path = "postgres/figures.rs"]
+mod figures;
 #[path = "postgres/hosts.rs"]
 mod hosts;
+#[path = "postgres/moving.rs"]
+mod moving;
 #[path = "postgres/proxy.rs"]
 mod proxy;
 #[path = "crash/server.rs"]

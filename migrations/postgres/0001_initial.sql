@@ -204,14 +204,6 @@ CREATE TABLE counters (
   PRIMARY KEY (connector_id, state, shard)
 ) WITH (fillfactor = 50);
 
--- What a spool forwarded: each of its pushes once.
-CREATE TABLE spooled (
-  spool text COLLATE "C" NOT NULL,
-  local_id bigint NOT NULL,
-  push_id bigint NOT NULL,
-  PRIMARY KEY (spool, local_id)
-);
-
 CREATE FUNCTION casehook_counted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP <> 'INSERT' THEN

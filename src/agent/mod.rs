@@ -2,6 +2,8 @@
 
 mod connectors;
 mod core;
+#[cfg(feature = "postgres")]
+mod moving;
 mod preview;
 mod pushes;
 mod registry;

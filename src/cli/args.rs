@@ -259,6 +259,20 @@ in the case system, then:
     },
     /// Count pushes by connector and state
     Stats,
+    /// Move the outbox of a file to a PostgreSQL database
+    #[cfg(feature = "postgres")]
+    #[command(
+        after_help = "Stop what drains the file first. The file stays, and neither delivers nor opens afterwards.
+Secrets stay sealed: give every host the key that the file had (FILE.key) in CASEHOOK_KEY."
+    )]
+    Migrate {
+        /// The file whose outbox moves
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Where to: postgres://user@host/database?schema=casehook
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
     /// Copy the database, also while it is in use
     #[command(
         after_help = "The key of the stored secrets (FILE.key beside the database) is not in the copy."

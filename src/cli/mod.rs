@@ -158,6 +158,19 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
         Verb::Stats => session.reading(connectors::stats),
+        #[cfg(feature = "postgres")]
+        Verb::Migrate { from, to } => {
+            Agent::migrate(from, to, &session.options()?)?;
+            let text = format!(
+                "Moved the outbox of {}; open the database server from now on.",
+                from.display()
+            );
+            session.out.text(&text);
+            session
+                .out
+                .json(&serde_json::json!({"moved": from.to_string_lossy()}));
+            Ok(failure::OK)
+        }
         Verb::Backup { file } => session.reading(|s, agent| {
             agent.backup(file)?;
             s.out.text(&format!("Copied the database to {}.", file.display()));

@@ -12,6 +12,8 @@ pub(crate) mod conformance;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+#[cfg(feature = "postgres")]
+pub(crate) mod transfer;
 
 /// A connector as stored.
 #[derive(Debug, Clone, PartialEq)]

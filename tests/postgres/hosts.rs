@@ -6,7 +6,7 @@ use std::time::Duration;
 use casehook::{Agent, Case, Connector, Options, PushState};
 use serde_json::json;
 
-use crate::database;
+use crate::database::{self, Server};
 use crate::support::case_system::CaseSystem;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,10 +25,11 @@ pub fn live() {
     std::process::exit(0);
 }
 
-struct Host(Child);
+/// A process that drains.
+pub struct Host(Child);
 
 impl Host {
-    fn start(url: &str) -> Host {
+    pub fn start(url: &str) -> Host {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["host", "--exact", "--nocapture", "--test-threads=1"])
             .env(URL, url)
@@ -244,4 +245,52 @@ fn a_user_with_the_rights_that_the_manual_lists_can_push_and_drain() {
         .replace("//casehook@", &format!("//{stranger}@"));
     let error = Agent::open(&url, options()).unwrap_err();
     assert_eq!(error.kind(), casehook::ErrorKind::Store, "{error}");
+}
+
+#[test]
+fn hosts_beyond_the_servers_connections_are_told_and_the_others_deliver() {
+    let Some(database) = Server::start(&["fsync=off", "max_connections=40"]) else {
+        return;
+    };
+    let system = CaseSystem::start();
+    let url = database.url("crowd");
+    let first = Agent::open(&url, options().workers(1)).unwrap();
+    first
+        .configure("c", &connector(&system.url(), json!({})))
+        .unwrap();
+    let mut hosts = vec![first];
+    let mut refused = 0;
+    // Three connections each, about: more than there are.
+    for n in 0..40 {
+        match Agent::open(format!("{url}&application_name=host{n}"), options().workers(1)) {
+            Ok(agent) => hosts.push(agent),
+            Err(error) => {
+                assert!(error.is_retryable(), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    let mut ids = Vec::new();
+    for n in 0..100 {
+        let started = std::time::Instant::now();
+        let id = loop {
+            match hosts[n % hosts.len()].push("c", &Case::new("t").id(n.to_string())) {
+                Ok(id) => break id,
+                Err(error) => assert!(error.is_retryable() && started.elapsed() < PATIENCE, "{error}"),
+            }
+        };
+        ids.push(id);
+    }
+    for id in ids {
+        let started = std::time::Instant::now();
+        let status = loop {
+            match hosts[0].wait(id, PATIENCE) {
+                Ok(status) => break status,
+                Err(error) => assert!(error.is_retryable() && started.elapsed() < PATIENCE, "{error}"),
+            }
+        };
+        assert_eq!(status.state, PushState::Delivered);
+    }
+    assert!(refused > 0, "{} hosts found room", hosts.len());
+    assert_eq!(system.incidents().len(), 100);
 }

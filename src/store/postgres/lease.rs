@@ -34,6 +34,8 @@ pub(super) type Ring = Box<dyn Fn() + Send + Sync>;
 pub(super) struct Lease {
     lasts: Duration,
     shared: Arc<Shared>,
+    /// Held by the thread that joins: a process has one lease.
+    joining: Mutex<()>,
 }
 
 struct Shared {
@@ -69,6 +71,7 @@ impl Lease {
         Lease {
             lasts: pool.address.lease,
             shared,
+            joining: Mutex::new(()),
         }
     }
 
@@ -84,10 +87,16 @@ impl Lease {
 
     /// This host's number. It joins when it has none, and again when its lease has run out.
     pub(super) fn me(&self, pool: &Pool) -> Result<i64> {
-        let known = *lock(&self.shared.member);
-        if let Some(member) = known.filter(|member| member.has_time(self.lasts)) {
+        let known = |lasts| (*lock(&self.shared.member)).filter(|member| member.has_time(lasts));
+        if let Some(member) = known(self.lasts) {
             return Ok(member.id);
         }
+        let _alone = lock(&self.joining);
+        // Another thread may have been first.
+        if let Some(member) = known(self.lasts) {
+            return Ok(member.id);
+        }
+        let known = *lock(&self.shared.member);
         let asked = Instant::now();
         let id = pool.write(|conn| join(conn, known.map(|member| member.id), self.lasts))?;
         *lock(&self.shared.member) = Some(Member {
@@ -95,6 +104,13 @@ impl Lease {
             until: asked + self.lasts,
         });
         Ok(id)
+    }
+
+    /// The lease may be gone: the next to need it makes sure.
+    pub(super) fn doubt(&self) {
+        if let Some(member) = lock(&self.shared.member).as_mut() {
+            member.until = Instant::now();
+        }
     }
 
     /// This host's number, where it has one.

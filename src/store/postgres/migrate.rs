@@ -91,7 +91,7 @@ fn create(conn: &Conn, schema: &str) -> Sql<()> {
     let taken: Option<String> = conn.one(
         "SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE nspname = $1 AND relname IN ('meta', 'drainers', 'connectors', 'gates', 'vault', 'secrets', 'pushes', \
-         'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'spooled', 'changes') \
+         'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'changes') \
          LIMIT 1",
         &[&schema],
         |row| get(row, 0),
@@ -122,7 +122,9 @@ fn version(conn: &Conn, schema: &str) -> Sql<i32> {
         return Ok(0);
     }
     // Not prepared: the table may have appeared only now.
-    let version = conn.batch("SELECT coalesce(max(version), 0) FROM casehook_schema")?;
+    let version = conn.batch(&format!(
+        "SELECT coalesce(max(version), 0) FROM \"{schema}\".casehook_schema"
+    ))?;
     let version: i32 = version.and_then(|v| v.parse().ok()).unwrap_or(0);
     if version > newest() {
         let message = format!(

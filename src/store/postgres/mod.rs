@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL database that many hosts share. The only place that names tokio-postgres.
 
 mod address;
+mod arrive;
 mod claim;
 mod conn;
 mod connectors;
@@ -77,6 +78,17 @@ impl PostgresStore {
             acting: Mutex::default(),
             undelivered: Mutex::new(None),
         })
+    }
+
+    /// Takes over an outbox whose rows `give` gives out, into a schema without any; where it is now, as people know it.
+    pub(crate) fn import(
+        &self,
+        instance: &str,
+        give: &mut dyn FnMut(&mut super::transfer::Take<'_>) -> Result<()>,
+    ) -> Result<String> {
+        self.pool.write(|conn| arrive::import(conn, instance, give))?;
+        self.lease.tell();
+        Ok(self.pool.address.named())
     }
 
     fn limits(&self, connector: ConnectorId) -> Option<Limits> {
@@ -250,6 +262,7 @@ impl Store for PostgresStore {
             .write(|conn| claim::begin(conn, id, known, me, progress, now))?;
         let Some(held) = begun else {
             lock(&self.held).remove(&id);
+            self.lease.doubt();
             return Ok(false);
         };
         lock(&self.held).insert(id, held);

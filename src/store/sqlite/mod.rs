@@ -4,6 +4,8 @@ mod claim;
 pub(in crate::store) mod connectors;
 mod db;
 mod decide;
+#[cfg(feature = "postgres")]
+mod depart;
 pub(in crate::store) mod enqueue;
 mod fault;
 mod files;
@@ -37,6 +39,9 @@ use crate::outbox::{ConnectorId, NewPush, Progress};
 /// How long a call waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The name in `meta` under which the outbox's new place stands, once it was moved.
+const MOVED: &str = "moved_to";
+
 /// One at a time in this process: making a file closes a descriptor of it, and that would drop locks another
 /// open took.
 static OPENING: Mutex<()> = Mutex::new(());
@@ -62,9 +67,33 @@ impl SqliteStore {
         migrate::inspect(&path)?;
         let writer = db::connect(&path, patience).map_err(Fault::into_error)?;
         migrate::migrate(&writer, &path)?;
+        refuse_moved(&writer).map_err(Fault::into_error)?;
         Ok(SqliteStore {
             key: KeyHolder::new(key, &path),
             db: Db::new(path, writer, patience),
+        })
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl SqliteStore {
+    /// Hands the outbox over: `receive` gets the number that tells this database from others and whatever gives out its
+    /// rows, and returns when they are stored elsewhere, under the name that it returns. Nobody pushes meanwhile, and
+    /// nothing is delivered from here afterwards.
+    pub(crate) fn hand_over(
+        &self,
+        now: Timestamp,
+        mut receive: impl FnMut(
+            &str,
+            &mut dyn FnMut(&mut super::transfer::Take<'_>) -> Result<()>,
+        ) -> Result<String>,
+    ) -> Result<()> {
+        self.db.write(|conn| {
+            let instance = depart::instance(conn)?;
+            let to = receive(&instance, &mut |take| {
+                depart::export(conn, take).map_err(Fault::into_error)
+            })?;
+            depart::retire(conn, &to, now)
         })
     }
 }
@@ -255,6 +284,18 @@ fn copy(conn: &Connection, path: &Path) -> Sql<()> {
     }
     target.close().map_err(|(_, error)| error)?;
     Ok(())
+}
+
+/// Refuses a file whose outbox is elsewhere now.
+fn refuse_moved(conn: &Connection) -> Sql<()> {
+    match meta(conn, MOVED)? {
+        None => Ok(()),
+        Some(to) => Err(Error::new(
+            ErrorKind::State,
+            format!("the outbox of this file was moved to {to}; open that"),
+        )
+        .into()),
+    }
 }
 
 fn meta(conn: &Connection, name: &str) -> Sql<Option<String>> {
