@@ -7,7 +7,7 @@ PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-postgres torture nightly bench check live live-net header install \
+.PHONY: help demo test test-rust test-python test-postgres bench-postgres torture nightly bench check live live-net header install \
 	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
@@ -24,6 +24,9 @@ test-rust: needs-rust
 test-postgres: needs-rust ## the store in PostgreSQL, on a server of the tests' own (skipped where PostgreSQL is not installed)
 	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib store::postgres
 	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
+
+bench-postgres: needs-rust ## pushes, deliveries and claims in PostgreSQL against its own commits (needs PostgreSQL and pgbench)
+	$(CARGO) test -q -p casehook --features cli,postgres --test postgres -- --ignored --nocapture figures
 
 # A virtual environment of its own, and in it the package as it is installed, not as it lies in the source tree.
 test-python: needs-rust $(PYTHON_ENV)/ready

@@ -5,3 +5,6 @@ pub mod delivery {}
 
 #[doc = include_str!("networking.md")]
 pub mod networking {}
+
+#[doc = include_str!("postgres.md")]
+pub mod postgres {}
