@@ -12,10 +12,20 @@ use crate::drain::Tools;
 use crate::drain::{Engine, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
+use crate::outbox::ConnectorId;
 use crate::process::{Bell, DrainLock, ProcessGuard};
 use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::store::{Retention, Store, StoredConnector};
 use crate::transport::{HttpTransport, Transport};
+
+/// A connector's document as it was at one revision, without secrets.
+pub(super) struct Document {
+    pub(super) id: ConnectorId,
+    pub(super) name: String,
+    pub(super) target: String,
+    pub(super) revision: i64,
+    pub(super) connector: Connector,
+}
 
 pub(super) struct Core {
     pid: u32,
@@ -28,8 +38,8 @@ pub(super) struct Core {
     pub(super) sources: SecretSources,
     pub(super) retention: Retention,
     workers: Mutex<Option<Workers>>,
-    /// Parsed documents by connector name, with the revision they were parsed from. Without secrets.
-    documents: Mutex<HashMap<String, (i64, Arc<Connector>)>>,
+    /// Parsed documents by connector name, as they were when last looked at.
+    documents: Mutex<HashMap<String, Arc<Document>>>,
     /// How many agents use it; the last one to close shuts it down.
     pub(super) sessions: Mutex<usize>,
     shut: AtomicBool,
@@ -163,19 +173,30 @@ impl Core {
         closed
     }
 
-    /// The connector of that name, and its parsed document without secrets.
-    pub(super) fn document(&self, name: &str) -> Result<(StoredConnector, Arc<Connector>)> {
+    /// The connector of that name, and its parsed document.
+    pub(super) fn document(&self, name: &str) -> Result<Arc<Document>> {
         let stored = self.stored(name)?;
-        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((revision, connector)) = documents.get(name)
-            && *revision == stored.revision
+        if let Some(known) = self.known(name)
+            && known.revision == stored.revision
         {
-            return Ok((stored, Arc::clone(connector)));
+            return Ok(known);
         }
-        let parsed = Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new())?;
-        let connector = Arc::new(parsed);
-        documents.insert(name.to_owned(), (stored.revision, Arc::clone(&connector)));
-        Ok((stored, connector))
+        let document = Arc::new(Document {
+            id: stored.id,
+            revision: stored.revision,
+            connector: Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new())?,
+            name: stored.name,
+            target: stored.target,
+        });
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.insert(name.to_owned(), Arc::clone(&document));
+        Ok(document)
+    }
+
+    /// The document as it was when last looked at; it may be outdated.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<Document>> {
+        let documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.get(name).cloned()
     }
 
     pub(super) fn stored(&self, name: &str) -> Result<StoredConnector> {

@@ -1,6 +1,6 @@
 //! The requests that a push would send, rendered without sending.
 
-use crate::connector::Prepared;
+use crate::connector::{Config, Prepared};
 use crate::error::{Error, Result};
 use crate::model::{Case, Header, Link, Request, Step};
 use crate::step::{self, Subject};
@@ -33,7 +33,7 @@ pub(super) fn known_id<'a>(case: &'a Case, link: Option<&'a Link>) -> Option<&'a
 }
 
 /// Renders everything that can be rendered before an answer is there, so that a case that cannot be sent is refused.
-pub(super) fn check(prepared: &Prepared, case: &Case) -> Result<()> {
+pub(super) fn check(config: &Config, case: &Case) -> Result<()> {
     let refuse = |error: RenderError| {
         Error::case(
             "incident",
@@ -45,21 +45,21 @@ pub(super) fn check(prepared: &Prepared, case: &Case) -> Result<()> {
     };
     let known = known_id(case, None);
     let first = match known {
-        Some(_) if prepared.config.sends_updates() => Some(Step::Update),
+        Some(_) if config.sends_updates() => Some(Step::Update),
         Some(_) => None,
         None => Some(Step::Create),
     };
     if let Some(step) = first {
-        step::render(step, prepared, &subject(case, known)).map_err(refuse)?;
+        step::check(step, config, &subject(case, known)).map_err(refuse)?;
     }
     let id = known.unwrap_or(SAMPLE_ID);
-    if prepared.config.comment.is_some() {
+    if config.comment.is_some() {
         for comment in &case.comments {
             let about = Subject {
                 comment: Some(comment),
                 ..subject(case, Some(id))
             };
-            step::render(Step::Comment, prepared, &about).map_err(refuse)?;
+            step::check(Step::Comment, config, &about).map_err(refuse)?;
         }
     }
     Ok(())

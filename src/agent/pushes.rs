@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::Core;
+use super::core::{Core, Document};
 use super::{Agent, preview};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, PushId, PushState, PushStatus};
@@ -31,32 +31,22 @@ impl Agent {
     /// As [`Agent::push`]; the field begins with the place of the case, such as `cases[3].incident.title`.
     pub fn push_many(&self, name: &str, cases: &[Case]) -> Result<Vec<PushId>> {
         let core = self.core()?;
-        let (stored, connector) = core.document(name)?;
-        let prepared = connector.without_secrets(&core.settings);
-        let mut pushes = Vec::with_capacity(cases.len());
-        for (place, case) in cases.iter().enumerate() {
-            let accepted = case.validate().and_then(|()| preview::check(&prepared, case));
-            accepted.map_err(|error| match cases.len() {
-                1 => error,
-                _ => {
-                    let field = error.field().unwrap_or("incident").to_owned();
-                    error.at(format!("cases[{place}].{field}"))
-                }
-            })?;
-            pushes.push(NewPush {
-                connector: stored.id,
-                case: case.clone(),
-                coalesce: connector.config.coalesce,
-            });
+        let mut document = match core.known(name) {
+            Some(known) if !cases.is_empty() => known,
+            _ => core.document(name)?,
+        };
+        loop {
+            let error = match accept(core, &document, cases) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Case) => error,
+                done => return done,
+            };
+            // Perhaps the document is outdated: it may have been configured anew, also by another process.
+            let present = core.document(name)?;
+            if present.revision == document.revision {
+                return Err(error);
+            }
+            document = present;
         }
-        if pushes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = core
-            .store
-            .enqueue(&pushes, &core.retention, core.clock.now().wall)?;
-        core.wake();
-        Ok(ids)
     }
 
     /// Where a push stands.
@@ -189,6 +179,36 @@ impl Agent {
         core.wake();
         Ok(())
     }
+}
+
+/// Checks cases against a document and stores them. `NotFound` when the document is outdated.
+fn accept(core: &Core, document: &Document, cases: &[Case]) -> Result<Vec<PushId>> {
+    let config = &document.connector.config;
+    let mut pushes = Vec::with_capacity(cases.len());
+    for (place, case) in cases.iter().enumerate() {
+        let accepted = case.validate().and_then(|()| preview::check(config, case));
+        accepted.map_err(|error| match cases.len() {
+            1 => error,
+            _ => {
+                let field = error.field().unwrap_or("incident").to_owned();
+                error.at(format!("cases[{place}].{field}"))
+            }
+        })?;
+        pushes.push(NewPush {
+            connector: document.id,
+            revision: Some(document.revision),
+            case: case.clone(),
+            coalesce: config.coalesce,
+        });
+    }
+    if pushes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = core
+        .store
+        .enqueue(pushes, &core.retention, core.clock.now().wall)?;
+    core.wake();
+    Ok(ids)
 }
 
 enum Remaining {

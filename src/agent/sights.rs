@@ -1,6 +1,6 @@
 //! Calls that show: links, counts and health, what would be sent, what a target answers.
 
-use super::core::Core;
+use super::core::{Core, Document};
 use super::{Agent, preview, trial};
 use crate::connector::Connector;
 use crate::error::Result;
@@ -61,13 +61,13 @@ impl Agent {
     pub fn preview(&self, name: &str, case: &Case) -> Result<Vec<Request>> {
         let core = self.core()?;
         case.validate()?;
-        let (stored, connector) = core.document(name)?;
-        let secrets = core.store.secrets(stored.id)?;
+        let document = core.document(name)?;
+        let secrets = core.store.secrets(document.id)?;
         let whole = Connector {
             secrets: Some(secrets),
-            ..(*connector).clone()
+            ..document.connector.clone()
         };
-        let link = self.linked(core, &stored, case)?;
+        let link = self.linked(core, &document, case)?;
         preview::requests(
             &whole.prepare(&core.settings, &core.sources)?,
             case,
@@ -80,13 +80,13 @@ impl Agent {
     pub fn test(&self, name: &str, case: &Case) -> Result<TestReport> {
         let core = self.core()?;
         case.validate()?;
-        let (stored, connector) = core.document(name)?;
-        let secrets = core.store.secrets(stored.id)?;
+        let document = core.document(name)?;
+        let secrets = core.store.secrets(document.id)?;
         let whole = Connector {
             secrets: Some(secrets),
-            ..(*connector).clone()
+            ..document.connector.clone()
         };
-        let link = self.linked(core, &stored, case)?;
+        let link = self.linked(core, &document, case)?;
         let prepared = whole.prepare(&core.settings, &core.sources)?;
         Ok(trial::run(
             &prepared,
@@ -97,9 +97,9 @@ impl Agent {
         ))
     }
 
-    fn linked(&self, core: &Core, stored: &StoredConnector, case: &Case) -> Result<Option<Link>> {
+    fn linked(&self, core: &Core, document: &Document, case: &Case) -> Result<Option<Link>> {
         match case.id.as_deref() {
-            Some(id) if !id.is_empty() => core.store.link(&stored.name, &stored.target, id),
+            Some(id) if !id.is_empty() => core.store.link(&document.name, &document.target, id),
             _ => Ok(None),
         }
     }

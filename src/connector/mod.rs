@@ -239,23 +239,6 @@ impl Connector {
         })
     }
 
-    /// Ready to render, but not to send: for checks that must work without the key of the secrets.
-    pub(crate) fn without_secrets(&self, settings: &Settings) -> Prepared {
-        Prepared {
-            config: Arc::clone(&self.config),
-            authorization: None,
-            secret_headers: Vec::new(),
-            network: Arc::new(NetworkPolicy::new(
-                &self.config,
-                settings,
-                network::Material::default(),
-            )),
-            token: None,
-            masks: Arc::default(),
-            echo_masks: Arc::default(),
-        }
-    }
-
     /// Whether a secret is a reference, to be read anew for each request.
     pub(crate) fn has_secret_references(&self) -> bool {
         self.secrets()

@@ -1,9 +1,11 @@
-//! The deliverer's mind: hands out requests and takes their ends back. No thread, no socket, no clock of its own.
+//! The deliverer's mind: hands out what is to be stored and sent, and takes the ends back. No thread, no socket, no
+//! clock of its own.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::entry::{Change, Entry};
 use super::flight::{Flight, subject};
 use super::gate::{Gate, Opening};
 use super::landing::progress_only;
@@ -28,6 +30,8 @@ const CLOCK_TOLERANCE: Duration = Duration::from_millis(100);
 
 /// What to do now.
 pub(crate) enum Next {
+    /// Have this stored and hand the end to [`Engine::stored`].
+    Store(Box<Entry>),
     /// Send this and hand the end to [`Engine::complete`].
     Send(Box<Dispatch>),
     /// Nothing before this long has passed or something changed; `None`: nothing until something changes.
@@ -49,6 +53,8 @@ pub(crate) struct Engine {
     pub(super) following: VecDeque<PushId>,
     /// Outcomes that the store could not take yet. Nothing else happens to their pushes until it does.
     pub(super) unrecorded: Vec<(PushId, Outcome)>,
+    /// Pushes of which an entry is being stored: the store does not show yet that they are taken.
+    pub(super) storing: Vec<PushId>,
     pub(super) dice: fastrand::Rng,
     last_look: Option<Now>,
 }
@@ -67,6 +73,7 @@ impl Engine {
             flights: HashMap::new(),
             following: VecDeque::new(),
             unrecorded: Vec::new(),
+            storing: Vec::new(),
             dice: fastrand::Rng::with_seed(seed),
             last_look: None,
         }
@@ -90,7 +97,7 @@ impl Engine {
 
     fn judge_interrupted(&mut self, now: Now) -> Result<()> {
         for id in self.store.interrupted()? {
-            if self.flights.contains_key(&id) || self.unrecorded.iter().any(|(push, _)| *push == id) {
+            if self.flights.contains_key(&id) || self.busy().contains(&id) {
                 continue;
             }
             let Some(claim) = self.store.load(id)? else {
@@ -113,13 +120,15 @@ impl Engine {
         while let Some(id) = self.following.pop_front() {
             if let Some(flight) = self.flights.remove(&id) {
                 let progress = machine::released(&flight.claim.push.progress, now.wall);
-                self.land(flight, progress_only(progress), now)?;
+                let entry = self.land(flight, progress_only(progress));
+                let done = entry.store(self.store.as_ref(), now.wall);
+                self.stored(entry, done, now)?;
             }
         }
         Ok(())
     }
 
-    /// The next request, or how long there is none.
+    /// The next thing to store or to send, or how long there is none.
     pub(crate) fn turn(&mut self, now: Now) -> Result<Next> {
         self.mind_the_clock(now)?;
         self.roster.refresh(now)?;
@@ -127,16 +136,16 @@ impl Engine {
             gate.tick(now);
         }
         self.record_late(now)?;
-        if let Some(dispatch) = self.follow(now)? {
-            return Ok(Next::Send(dispatch));
+        if let Some(next) = self.follow(now)? {
+            return Ok(next);
         }
         for _ in 0..self.roster.rotation.len() {
             let Some(id) = self.roster.rotation.pop_front() else {
                 break;
             };
             self.roster.rotation.push_back(id);
-            if let Some(dispatch) = self.start_one(id, now)? {
-                return Ok(Next::Send(dispatch));
+            if let Some(next) = self.start_one(id, now)? {
+                return Ok(next);
             }
         }
         let mut wait = self.next_wake(now)?;
@@ -164,11 +173,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the end of a request back and stores what it changes.
-    pub(crate) fn complete(&mut self, id: PushId, result: Result<Answer, Failure>, now: Now) -> Result<()> {
-        let Some(mut flight) = self.flights.remove(&id) else {
-            return Ok(());
-        };
+    /// Takes the end of a request back; what it changes is to be stored before anything else happens to its push.
+    pub(crate) fn complete(
+        &mut self,
+        id: PushId,
+        result: Result<Answer, Failure>,
+        now: Now,
+    ) -> Option<Box<Entry>> {
+        let mut flight = self.flights.remove(&id)?;
         // What was configured meanwhile; where that cannot be read, the next turn says so.
         let _ = self.roster.refresh(now);
         let connector = flight.claim.push.connector;
@@ -189,19 +201,19 @@ impl Engine {
                     now.wall,
                 )
             }
-            None => return Ok(()),
+            None => return None,
         };
         if let (true, Ok(Success::Got { etag, .. })) = (flight.fresh_get, &read) {
             flight.etag = Some(etag.clone());
             flight.fresh_get = false;
-            return self.read_afresh(flight, now);
+            return self.read_afresh(flight);
         }
         let status = result.as_ref().ok().map(|answer| answer.status);
-        self.conclude(flight, read, status, now)
+        Some(self.conclude(flight, read, status, now))
     }
 
     /// Pushes whose connector must not send before another moment, or ever, give their turn back.
-    fn follow(&mut self, now: Now) -> Result<Option<Box<Dispatch>>> {
+    fn follow(&mut self, now: Now) -> Result<Option<Next>> {
         for _ in 0..self.following.len() {
             let Some(id) = self.following.pop_front() else {
                 break;
@@ -215,15 +227,18 @@ impl Engine {
                 false => gate.next_request(now),
             });
             let opening = match opening {
-                Opening::Now => self.shared_turn(&flight, now)?,
+                Opening::Now => match self.shared_turn(&flight, now) {
+                    Ok(opening) => opening,
+                    Err(error) => {
+                        self.flights.insert(id, flight);
+                        self.following.push_back(id);
+                        return Err(error);
+                    }
+                },
                 opening => opening,
             };
             match opening {
-                Opening::Now => {
-                    if let Some(dispatch) = self.send_next(flight, now)? {
-                        return Ok(Some(dispatch));
-                    }
-                }
+                Opening::Now => return Ok(Some(self.send_next(flight, now))),
                 Opening::At(at) if self.is_interval(&flight, now) => {
                     debug_assert!(at > now.wall);
                     self.flights.insert(id, flight);
@@ -231,8 +246,7 @@ impl Engine {
                 }
                 _ => {
                     let progress = machine::released(&flight.claim.push.progress, now.wall);
-                    let outcome = progress_only(progress);
-                    self.land(flight, outcome, now)?;
+                    return Ok(Some(Next::Store(self.land(flight, progress_only(progress)))));
                 }
             }
         }
@@ -275,29 +289,29 @@ impl Engine {
             })
     }
 
-    fn start_one(&mut self, id: ConnectorId, now: Now) -> Result<Option<Box<Dispatch>>> {
-        loop {
-            match self.roster.gates.get(&id) {
-                Some(gate) if gate.opening(now) == Opening::Now => {}
-                _ => return Ok(None),
-            }
-            let busy: Vec<PushId> = self.unrecorded.iter().map(|(push, _)| *push).collect();
-            let Some(claim) = self.store.claim(id, now.wall, &busy)? else {
-                return Ok(None);
-            };
-            if let Some(gate) = self.roster.gates.get_mut(&id) {
-                gate.in_flight += 1;
-            }
-            let flight = Flight::new(claim, now);
-            if let Some(dispatch) = self.send_next(flight, now)? {
-                return Ok(Some(dispatch));
-            }
+    fn start_one(&mut self, id: ConnectorId, now: Now) -> Result<Option<Next>> {
+        match self.roster.gates.get(&id) {
+            Some(gate) if gate.opening(now) == Opening::Now => {}
+            _ => return Ok(None),
         }
+        let Some(claim) = self.store.claim(id, now.wall, &self.busy())? else {
+            return Ok(None);
+        };
+        if let Some(gate) = self.roster.gates.get_mut(&id) {
+            gate.in_flight += 1;
+        }
+        Ok(Some(self.send_next(Flight::new(claim, now), now)))
     }
 
-    /// Makes the next request of a push and notes that it is about to be written. `None`: nothing to send, and the
-    /// push has landed.
-    fn send_next(&mut self, mut flight: Flight, now: Now) -> Result<Option<Box<Dispatch>>> {
+    /// Pushes that must not be claimed, whatever the store says of them.
+    fn busy(&self) -> Vec<PushId> {
+        let unrecorded = self.unrecorded.iter().map(|(push, _)| *push);
+        unrecorded.chain(self.storing.iter().copied()).collect()
+    }
+
+    /// Makes the next request of a push. Before it is sent the store has to know that it is about to be written, where
+    /// that changes anything.
+    fn send_next(&mut self, mut flight: Flight, now: Now) -> Next {
         let id = flight.claim.push.id;
         flight.started = now;
         let gate = self.roster.gates.get(&flight.claim.push.connector);
@@ -308,12 +322,11 @@ impl Engine {
         flight.revision = self.roster.revision(flight.claim.push.connector);
         let connector = match self.roster.connector(flight.claim.push.connector) {
             Ok(connector) => connector,
-            Err(reason) => return self.refuse(flight, &reason, now).map(|()| None),
+            Err(reason) => return Next::Store(self.refuse(flight, &reason, now)),
         };
         let config = Arc::clone(&connector.config);
         if let Some(outcome) = machine::moved(&flight.claim, &config.target, now.wall) {
-            self.land(flight, outcome, now)?;
-            return Ok(None);
+            return Next::Store(self.land(flight, outcome));
         }
         let (step, comment) = match machine::next(&flight.claim, &config, now.wall) {
             Action::Send(step, comment) => (step, comment),
@@ -321,15 +334,14 @@ impl Engine {
                 let outcome = self.with_setting(&flight.claim, &config, false, now, |claim, setting| {
                     machine::finished(claim, setting)
                 });
-                self.land(flight, outcome, now)?;
-                return Ok(None);
+                return Next::Store(self.land(flight, outcome));
             }
         };
         flight.step = step;
         flight.comment = comment;
         let prepared = match self.roster.prepare(flight.claim.push.connector, &connector) {
             Ok(prepared) => prepared,
-            Err(reason) => return self.refuse(flight, &reason, now).map(|()| None),
+            Err(reason) => return Next::Store(self.refuse(flight, &reason, now)),
         };
         flight.prepared = Some(Arc::clone(&prepared));
         flight.fresh_get =
@@ -342,8 +354,7 @@ impl Engine {
                 let situation = flight.situation(now.wall);
                 let verdict =
                     reading::masked(classify::classify(Trouble::Render(&error), situation), &prepared);
-                self.conclude(flight, Err(verdict), None, now)?;
-                return Ok(None);
+                return Next::Store(self.conclude(flight, Err(verdict), None, now));
             }
         };
         flight.method = Some(request.method.as_str());
@@ -351,29 +362,33 @@ impl Engine {
 
         let external_id = machine::external_id(&flight.claim).map(str::to_owned);
         let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);
-        if begun != flight.before {
-            match self.store.begin(id, &begun, now.wall) {
-                Ok(true) => flight.claim.push.progress = begun,
-                Ok(false) => {
-                    self.leave(flight.claim.push.connector, id, None);
-                    return Ok(None);
-                }
-                Err(error) => {
-                    self.take_back(flight, now);
-                    return Err(error);
-                }
-            }
+        if begun == flight.before {
+            return Next::Send(self.take_off(flight, request, now));
         }
         if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
-            gate.sent(id, now);
+            gate.about_to_send(id);
         }
-        self.flights.insert(id, flight);
-        Ok(Some(Box::new(Dispatch { push: id, request })))
+        self.storing.push(id);
+        let change = Change::Begin {
+            progress: begun,
+            request,
+        };
+        Next::Store(Box::new(Entry { flight, change }))
+    }
+
+    /// Hands a request out.
+    pub(super) fn take_off(&mut self, flight: Flight, request: Request, now: Now) -> Box<Dispatch> {
+        let push = flight.claim.push.id;
+        if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
+            gate.sent(push, now);
+        }
+        self.flights.insert(push, flight);
+        Box::new(Dispatch { push, request })
     }
 
     fn next_wake(&self, now: Now) -> Result<Option<Duration>> {
         let mut earliest: Option<Timestamp> = None;
-        let busy: Vec<PushId> = self.unrecorded.iter().map(|(push, _)| *push).collect();
+        let busy = self.busy();
         for (id, gate) in &self.roster.gates {
             let at = match gate.opening(now) {
                 Opening::Later => continue,

@@ -27,6 +27,8 @@ pub(super) struct Flight {
     pub(super) method: Option<&'static str>,
     /// `ifMatchHeader`: what the fresh get before the update told; outer `None` before it.
     pub(super) etag: Option<Option<String>>,
+    /// What is stored next is not the end of a step that `etag` was for.
+    pub(super) keeps_etag: bool,
     /// The request under way tries how a connector in trouble fares.
     pub(super) is_probe: bool,
     /// The request under way is that fresh get.
@@ -46,6 +48,7 @@ impl Flight {
             url: None,
             method: None,
             etag: None,
+            keeps_etag: false,
             is_probe: false,
             fresh_get: false,
         }

@@ -21,6 +21,8 @@ pub(super) struct Gate {
     pub(super) warned: bool,
     pub(super) health: Health,
     pub(super) in_flight: usize,
+    /// Requests that wait for the store before they are sent.
+    starting: usize,
     /// The push that tries whether an offline or blocked connector works again.
     pub(super) probe: Option<PushId>,
     last_sent: Option<Duration>,
@@ -49,6 +51,7 @@ impl Gate {
             prepared: None,
             warned: false,
             in_flight: 0,
+            starting: 0,
             probe: None,
             last_sent: None,
             turn_at: None,
@@ -68,7 +71,11 @@ impl Gate {
 
     /// Whether the next request may go out, be it of a push under way or of a new one.
     pub(super) fn next_request(&self, now: Now) -> Opening {
-        if self.in_trouble() && self.probe.is_some() {
+        let spaced = self
+            .connector
+            .as_ref()
+            .is_ok_and(|c| !c.config.min_interval.is_zero());
+        if (self.in_trouble() && self.probe.is_some()) || (spaced && self.starting > 0) {
             return Opening::Later;
         }
         let not_before = [
@@ -91,6 +98,7 @@ impl Gate {
     /// Takes the place of the gate that the connector had before it was configured anew.
     pub(super) fn succeed(&mut self, old: &Gate) {
         self.in_flight = old.in_flight;
+        self.starting = old.starting;
         self.last_sent = old.last_sent;
         self.last_tick = old.last_tick;
         self.health.odometer_ms = self.health.odometer_ms.max(old.health.odometer_ms);
@@ -116,6 +124,19 @@ impl Gate {
     /// Leaves the next moments to send to other processes.
     pub(super) fn wait_for_turn(&mut self, wait: Duration, now: Now) {
         self.turn_at = Some(now.steady + wait);
+    }
+
+    /// Notes that a request goes out as soon as the store knows of it.
+    pub(super) fn about_to_send(&mut self, push: PushId) {
+        self.starting += 1;
+        if self.in_trouble() {
+            self.probe = Some(push);
+        }
+    }
+
+    /// Notes that the store knows of it, or could not be told.
+    pub(super) fn started(&mut self) {
+        self.starting = self.starting.saturating_sub(1);
     }
 
     /// Notes that a request goes out.

@@ -1,12 +1,13 @@
-//! The end of a request: what it changes, stored before anything else happens to its push.
+//! The end of a request: what it changes, and how its push goes on once that is stored.
 
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::engine::{Dispatch, Engine};
+use super::entry::{Change, Entry, record};
 use super::flight::Flight;
 use crate::clock::Now;
 use crate::connector::Config;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Attempt, FailureClass, PushId, PushState};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::{self, Setting, Success};
@@ -15,19 +16,19 @@ use crate::store::StoredConnector;
 
 impl Engine {
     /// The connector's secrets or document cannot be had: its pushes stay, and it is blocked with the reason.
-    pub(super) fn refuse(&mut self, flight: Flight, reason: &str, now: Now) -> Result<()> {
+    pub(super) fn refuse(&mut self, flight: Flight, reason: &str, now: Now) -> Box<Entry> {
         let verdict = classify::classify(Trouble::Credentials(reason), flight.situation(now.wall));
         self.conclude(flight, Err(verdict), None, now)
     }
 
-    /// Reckons what the end of an exchange changes, logs it and stores it.
+    /// Reckons what the end of an exchange changes, and logs it.
     pub(super) fn conclude(
         &mut self,
         flight: Flight,
         read: Result<Success, Verdict>,
         status: Option<u16>,
         now: Now,
-    ) -> Result<()> {
+    ) -> Box<Entry> {
         let connector = flight.claim.push.connector;
         let attempt = Attempt {
             push: flight.claim.push.id,
@@ -81,29 +82,65 @@ impl Engine {
                 _ => 0,
             };
         }
-        self.land(flight, outcome, now)
+        self.land(flight, outcome)
     }
 
-    /// Stores an outcome; the push goes on with its next step, or leaves.
-    pub(super) fn land(&mut self, mut flight: Flight, outcome: Outcome, now: Now) -> Result<()> {
+    /// How the connector fares counts at once, for the next request as well; the rest when it is stored.
+    pub(super) fn land(&mut self, flight: Flight, outcome: Outcome) -> Box<Entry> {
         let id = flight.claim.push.id;
-        let connector = flight.claim.push.connector;
-        let stored = match self.record(id, &outcome, now) {
-            Ok(stored) => stored,
-            Err(error) => {
-                self.leave(connector, id, outcome.health.as_ref());
-                self.unrecorded.push((id, outcome));
-                return Err(error);
-            }
-        };
-        // What is not stored is in other hands, and goes on there.
-        if !stored || outcome.progress.state != PushState::Sending {
-            self.leave(connector, id, outcome.health.as_ref());
-            return Ok(());
-        }
-        if let Some(gate) = self.roster.gates.get_mut(&connector) {
+        if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
             gate.ended(id, outcome.health.as_ref());
         }
+        self.storing.push(id);
+        let change = Change::End(outcome);
+        Box::new(Entry { flight, change })
+    }
+
+    /// Takes back an entry and how storing it ended: a request that may now be sent, or none.
+    pub(crate) fn stored(
+        &mut self,
+        entry: Box<Entry>,
+        done: Result<bool>,
+        now: Now,
+    ) -> Result<Option<Box<Dispatch>>> {
+        let Entry { mut flight, change } = *entry;
+        let id = flight.claim.push.id;
+        let connector = flight.claim.push.connector;
+        self.storing.retain(|other| *other != id);
+        if let (Change::Begin { .. }, Some(gate)) = (&change, self.roster.gates.get_mut(&connector)) {
+            gate.started();
+        }
+        match (change, done) {
+            (Change::Begin { progress, request }, Ok(true)) => {
+                flight.claim.push.progress = progress;
+                Ok(Some(self.take_off(flight, request, now)))
+            }
+            (Change::Begin { .. }, Ok(false)) => {
+                self.leave(connector, id);
+                Ok(None)
+            }
+            (Change::Begin { .. }, Err(error)) => {
+                self.take_back(flight, now);
+                Err(error)
+            }
+            (Change::End(outcome), Ok(stored)) => {
+                match outcome.progress.state {
+                    // What is not stored is in other hands, and goes on there.
+                    PushState::Sending if stored => self.go_on(flight, outcome),
+                    _ => self.leave(connector, id),
+                }
+                Ok(None)
+            }
+            (Change::End(outcome), Err(error)) => {
+                self.leave(connector, id);
+                self.unrecorded.push((id, outcome));
+                Err(error)
+            }
+        }
+    }
+
+    /// The push's next step follows.
+    fn go_on(&mut self, mut flight: Flight, outcome: Outcome) {
         for (place, state) in &outcome.comments {
             let place = usize::try_from(*place).unwrap_or(usize::MAX);
             if let Some(comment) = flight.claim.push.comments.get_mut(place) {
@@ -111,32 +148,26 @@ impl Engine {
             }
         }
         flight.claim.push.progress = outcome.progress;
-        flight.etag = None;
+        if !std::mem::take(&mut flight.keeps_etag) {
+            flight.etag = None;
+        }
+        let id = flight.claim.push.id;
         self.flights.insert(id, flight);
         self.following.push_back(id);
-        Ok(())
     }
 
-    pub(super) fn leave(&mut self, connector: ConnectorId, id: PushId, health: Option<&Health>) {
+    fn leave(&mut self, connector: ConnectorId, id: PushId) {
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.in_flight = gate.in_flight.saturating_sub(1);
-            gate.ended(id, health);
-        }
-    }
-
-    /// Nothing is left to store of a push that is no longer there. Whether all of it was stored.
-    fn record(&self, id: PushId, outcome: &Outcome, now: Now) -> Result<bool> {
-        match self.store.record(id, outcome, now.wall) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            done => done,
+            gate.ended(id, None);
         }
     }
 
     /// The store failed to note that a request is about to be written, and may have noted it all the same: the request
     /// is not sent, and the push stored as it was before.
-    pub(super) fn take_back(&mut self, flight: Flight, now: Now) {
+    fn take_back(&mut self, flight: Flight, now: Now) {
         let id = flight.claim.push.id;
-        self.leave(flight.claim.push.connector, id, None);
+        self.leave(flight.claim.push.connector, id);
         let progress = match flight.before.state {
             PushState::Sending => machine::released(&flight.before, now.wall),
             _ => flight.before,
@@ -145,7 +176,7 @@ impl Engine {
     }
 
     /// A fresh get succeeded: its update follows. The answer ends an outage as any other does.
-    pub(super) fn read_afresh(&mut self, flight: Flight, now: Now) -> Result<()> {
+    pub(super) fn read_afresh(&mut self, mut flight: Flight) -> Option<Box<Entry>> {
         let id = flight.claim.push.id;
         let connector = flight.claim.push.connector;
         let gate = self.roster.gates.get(&connector);
@@ -155,19 +186,15 @@ impl Engine {
         if well.is_some() {
             let mut outcome = progress_only(flight.claim.push.progress.clone());
             outcome.health = well;
-            let etag = flight.etag.clone();
-            self.land(flight, outcome, now)?;
-            if let Some(flight) = self.flights.get_mut(&id) {
-                flight.etag = etag;
-            }
-            return Ok(());
+            flight.keeps_etag = true;
+            return Some(self.land(flight, outcome));
         }
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.ended(id, None);
         }
         self.flights.insert(id, flight);
         self.following.push_back(id);
-        Ok(())
+        None
     }
 
     /// Outcomes that could not be stored come first: the next step must not begin before.
@@ -177,7 +204,7 @@ impl Engine {
             if outcome.progress.state == PushState::Sending {
                 outcome.progress = machine::released(&outcome.progress, now.wall);
             }
-            self.record(*id, &outcome, now)?;
+            record(self.store.as_ref(), *id, &outcome, now.wall)?;
             self.unrecorded.remove(0);
         }
         Ok(())

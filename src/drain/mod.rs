@@ -1,6 +1,7 @@
 //! Delivering: the engine decides, deterministic and without threads; the workers are the threads, without policy.
 
 mod engine;
+mod entry;
 mod flight;
 mod gate;
 mod landing;
@@ -10,5 +11,6 @@ mod roster;
 mod tests;
 mod worker;
 
-pub(crate) use engine::{Engine, Next};
+pub(crate) use engine::{Dispatch, Engine, Next};
+pub(crate) use entry::Entry;
 pub(crate) use worker::{Tools, Workers};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Engine, Next};
+use super::{Dispatch, Engine, Entry, Next};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::process::{Bell, DrainLock, ProcessGuard};
@@ -194,30 +194,56 @@ impl Shared {
         }
         self.look_around(&mut state);
         match state.engine.turn(self.tools.clock.now()) {
-            Ok(Next::Send(dispatch)) => {
-                // Whoever is idle looks whether there is more.
-                self.work.ring_for_one();
-                drop(state);
-                let result = self.tools.transport.send(&dispatch.request);
-                let mut state = self.lock();
-                let ended = state
-                    .engine
-                    .complete(dispatch.push, result, self.tools.clock.now());
-                self.tools.bell.ring();
-                match ended {
-                    Ok(()) => {
-                        self.prune(&mut state);
-                        state
-                    }
-                    Err(error) => self.store_failed(state, seen, &error),
-                }
-            }
+            Ok(Next::Send(dispatch)) => self.exchange(state, seen, &dispatch),
+            Ok(Next::Store(entry)) => self.put(state, seen, entry),
             Ok(Next::Wait(wait)) => {
                 self.tools.bell.ring();
                 self.prune(&mut state);
                 self.sleep(state, seen, wait.map_or(POLL, |wait| wait.min(POLL)))
             }
             Err(error) => self.store_failed(state, seen, &error),
+        }
+    }
+
+    /// Has an entry stored, and sends what may be sent then.
+    fn put<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        seen: u64,
+        entry: Box<Entry>,
+    ) -> MutexGuard<'a, State> {
+        // Whoever is idle looks whether there is more.
+        self.work.ring_for_one();
+        drop(state);
+        let done = entry.store(self.tools.store.as_ref(), self.tools.clock.now().wall);
+        let mut state = self.lock();
+        let stored = state.engine.stored(entry, done, self.tools.clock.now());
+        self.tools.bell.ring();
+        match stored {
+            Ok(Some(dispatch)) => self.exchange(state, seen, &dispatch),
+            Ok(None) => {
+                self.prune(&mut state);
+                state
+            }
+            Err(error) => self.store_failed(state, seen, &error),
+        }
+    }
+
+    /// Sends a request, and has stored what it came to.
+    fn exchange<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        seen: u64,
+        dispatch: &Dispatch,
+    ) -> MutexGuard<'a, State> {
+        self.work.ring_for_one();
+        drop(state);
+        let result = self.tools.transport.send(&dispatch.request);
+        let mut state = self.lock();
+        let now = self.tools.clock.now();
+        match state.engine.complete(dispatch.push, result, now) {
+            Some(entry) => self.put(state, seen, entry),
+            None => state,
         }
     }
 

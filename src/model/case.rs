@@ -185,12 +185,41 @@ impl Case {
                 return Err(Error::case(field, message));
             }
         }
+        if self.is_small() {
+            return Ok(());
+        }
         at_most(
             "params",
             self.to_json().len(),
             limits::PUSH_BYTES,
             "bytes of JSON",
         )
+    }
+
+    /// Whether it keeps within [`limits::PUSH_BYTES`] however it is written: a byte takes six at most (`\u001f`).
+    fn is_small(&self) -> bool {
+        const BYTE: usize = 6;
+        const FRAME: usize = 256;
+        let texts = [
+            &self.description,
+            &self.id,
+            &self.severity,
+            &self.status,
+            &self.external_id,
+        ];
+        let texts = texts.into_iter().flatten().map(|text| text.len());
+        let tags = self.tags.iter().map(|tag| tag.len() + 1);
+        let comments = self
+            .comments
+            .iter()
+            .map(|c| c.id.len() + c.text.len() + FRAME / BYTE);
+        let bytes: usize = [self.title.len()]
+            .into_iter()
+            .chain(texts)
+            .chain(tags)
+            .chain(comments)
+            .sum();
+        self.fields.is_empty() && bytes * BYTE + FRAME <= limits::PUSH_BYTES
     }
 
     fn incident(&self) -> Map<String, Value> {

@@ -28,6 +28,8 @@ pub(crate) fn lane(case: &Case) -> Option<String> {
 #[derive(Debug, Clone)]
 pub(crate) struct NewPush {
     pub(crate) connector: ConnectorId,
+    /// The revision of the document that the case was checked against; `None`: it goes to whichever there is.
+    pub(crate) revision: Option<i64>,
     pub(crate) case: Case,
     /// Whether it may take the place of earlier pushes that were not begun.
     pub(crate) coalesce: bool,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::connector::config::Operation;
 use crate::connector::{Config, Prepared};
 use crate::model::{Case, Comment, Step};
-use crate::template::RenderError;
+use crate::template::{RenderError, Variables};
 use crate::transport::{Method, Request};
 
 pub(crate) use mask::mask;
@@ -54,11 +54,9 @@ pub(crate) fn render(step: Step, prepared: &Prepared, subject: &Subject<'_>) -> 
     let values = values::Values::new(config, subject);
     let variables = values.variables();
     let url = operation.url.url(&variables)?;
-    let body = match (operation.method, subject.stored_body, &operation.body) {
-        (Method::Get, _, _) => None,
-        (_, Some(stored), _) => Some(stored.to_vec()),
-        (_, None, Some(template)) => Some(template.render(&variables)?.into_bytes()),
-        (_, None, None) => None,
+    let body = match subject.stored_body {
+        Some(stored) if operation.method != Method::Get => Some(stored.to_vec()),
+        _ => body(operation, &variables)?,
     };
     Ok(Request {
         method: operation.method,
@@ -68,6 +66,22 @@ pub(crate) fn render(step: Step, prepared: &Prepared, subject: &Subject<'_>) -> 
         network: Arc::clone(&prepared.network),
         token: prepared.token.clone(),
     })
+}
+
+/// Renders what depends on the case and throws it away.
+pub(crate) fn check(step: Step, config: &Config, subject: &Subject<'_>) -> Result<(), RenderError> {
+    let operation = operation(config, step)?;
+    let values = values::Values::new(config, subject);
+    let variables = values.variables();
+    operation.url.url(&variables)?;
+    body(operation, &variables).map(drop)
+}
+
+fn body(operation: &Operation, variables: &Variables<'_>) -> Result<Option<Vec<u8>>, RenderError> {
+    match (operation.method, &operation.body) {
+        (Method::Get, _) | (_, None) => Ok(None),
+        (_, Some(template)) => Ok(Some(template.render(variables)?.into_bytes())),
+    }
 }
 
 fn operation(config: &Config, step: Step) -> Result<&Operation, RenderError> {

@@ -99,10 +99,11 @@ fn commented(id: &str, comments: &[(&str, &str)]) -> Case {
 fn push(store: &dyn Store, connector: ConnectorId, case: Case, coalesce: bool, now: Timestamp) -> PushId {
     let push = NewPush {
         connector,
+        revision: None,
         case,
         coalesce,
     };
-    store.enqueue(&[push], &RETENTION, now).unwrap()[0]
+    store.enqueue(vec![push], &RETENTION, now).unwrap()[0]
 }
 
 fn in_state(claim: &Claim, state: PushState) -> Progress {

@@ -116,8 +116,9 @@ pub(crate) trait Store: Send + Sync {
     /// One that may coalesce takes the place of the last pushes of its lane that are queued or waiting, not
     /// begun and of the same given external id, back to the first that is not, and as far as the limits of a
     /// push hold for the union of the comments. `QueueFull` when undelivered ones (held and failed included)
-    /// would then exceed `max_queued`; `NotFound` when a connector was removed.
-    fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>>;
+    /// would then exceed `max_queued`; `NotFound` when a connector was removed, or is no longer at the revision
+    /// that the push was checked against.
+    fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>>;
 
     // Reading
 

@@ -53,6 +53,9 @@ impl UrlTemplate {
 
     /// Rendered and parsed.
     pub(crate) fn url(&self, variables: &Variables<'_>) -> Result<Url, RenderError> {
+        if self.compiled.constant {
+            return Ok(self.sample.clone());
+        }
         let text = self.render(variables)?;
         let url = parse(&text).map_err(|message| self.compiled.error(message))?;
         let origin = |url: &Url| {

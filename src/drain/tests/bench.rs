@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::faulty::FaultyStore;
 use crate::clock::Now;
 use crate::connector::{Connector, SecretSources, Settings};
-use crate::drain::engine::{Dispatch, Engine, Next};
+use crate::drain::{Dispatch, Engine, Entry, Next};
 use crate::error::Result;
 use crate::model::{Attempt, Case, CommentState, Link, PushId, PushState, PushStatus, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, decision};
@@ -184,10 +184,11 @@ impl Bench {
             Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new()).unwrap();
         let push = NewPush {
             connector: stored.id,
+            revision: None,
             case,
             coalesce: connector.config.coalesce,
         };
-        self.store.enqueue(&[push], &RETENTION, self.now.wall).unwrap()[0]
+        self.store.enqueue(vec![push], &RETENTION, self.now.wall).unwrap()[0]
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
@@ -252,14 +253,23 @@ impl Bench {
     }
 
     pub(super) fn try_turn(&mut self) -> Result<std::result::Result<Sent, Option<Duration>>> {
-        Ok(match self.engine.turn(self.now)? {
-            Next::Send(dispatch) => {
+        loop {
+            let dispatch = match self.engine.turn(self.now)? {
+                Next::Send(dispatch) => Some(dispatch),
+                Next::Store(entry) => self.put(entry)?,
+                Next::Wait(wait) => return Ok(Err(wait)),
+            };
+            if let Some(dispatch) = dispatch {
                 let sent = Sent::of(&dispatch);
                 self.flying.push_back(sent.clone());
-                Ok(sent)
+                return Ok(Ok(sent));
             }
-            Next::Wait(wait) => Err(wait),
-        })
+        }
+    }
+
+    fn put(&mut self, entry: Box<Entry>) -> Result<Option<Box<Dispatch>>> {
+        let done = entry.store(self.store.as_ref(), self.now.wall);
+        self.engine.stored(entry, done, self.now)
     }
 
     /// How long the engine wants to sleep; panics when it wants to send.
@@ -299,7 +309,13 @@ impl Bench {
         result: std::result::Result<Answer, Failure>,
     ) -> Result<()> {
         self.flying.retain(|other| other.push != sent.push);
-        self.engine.complete(sent.push, result, self.now)
+        let Some(entry) = self.engine.complete(sent.push, result, self.now) else {
+            return Ok(());
+        };
+        match self.put(entry)? {
+            Some(dispatch) => panic!("the end of {sent:?} began {:?}", Sent::of(&dispatch)),
+            None => Ok(()),
+        }
     }
 
     fn oldest(&self) -> Sent {

@@ -89,7 +89,7 @@ impl Store for FaultyStore {
     fn links_elsewhere(&self, name: &str, target: &str) -> Result<u64> {
         self.run("links_elsewhere", |store| store.links_elsewhere(name, target))
     }
-    fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
+    fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
         self.run("enqueue", |store| store.enqueue(pushes, retention, now))
     }
     fn status(&self, id: PushId) -> Result<Option<PushStatus>> {

@@ -42,19 +42,20 @@ pub(crate) fn accepts_all_or_none(store: &dyn Store) {
     let a = connector(store, "a").id;
     let new = |connector, id: &str| NewPush {
         connector,
+        revision: None,
         case: case(id),
         coalesce: false,
     };
     let bad = [new(a, "1"), new(ConnectorId(4711), "2")];
-    let error = store.enqueue(&bad, &RETENTION, at(0)).unwrap_err();
+    let error = store.enqueue(bad.into(), &RETENTION, at(0)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(store.pushes(&Filter::new()).unwrap(), []);
     assert_eq!(store.counts().unwrap()[0].by_state, [0; 8]);
     let good = [new(a, "1"), new(a, "1"), new(a, "2")];
-    let ids = store.enqueue(&good, &RETENTION, at(0)).unwrap();
+    let ids = store.enqueue(good.into(), &RETENTION, at(0)).unwrap();
     assert!(ids.is_sorted() && ids.len() == 3);
     assert_eq!(claimable(store, a, at(0)), [ids[0], ids[2]]);
-    assert_eq!(store.enqueue(&[], &RETENTION, at(0)).unwrap(), []);
+    assert_eq!(store.enqueue(Vec::new(), &RETENTION, at(0)).unwrap(), []);
 }
 
 pub(crate) fn refuses_a_removed_connector(store: &dyn Store) {
@@ -62,10 +63,11 @@ pub(crate) fn refuses_a_removed_connector(store: &dyn Store) {
     store.remove_connector("a", Undelivered::Refuse, at(1)).unwrap();
     let new = NewPush {
         connector: a,
+        revision: None,
         case: case("c"),
         coalesce: true,
     };
-    let error = store.enqueue(&[new], &RETENTION, at(2)).unwrap_err();
+    let error = store.enqueue(vec![new], &RETENTION, at(2)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -83,10 +85,11 @@ pub(crate) fn bounds_the_queue(store: &dyn Store) {
     let accept = |connector, id: &str| {
         let new = NewPush {
             connector,
+            revision: None,
             case: case(id),
             coalesce: true,
         };
-        store.enqueue(&[new], &tight, at(1)).map_err(|e| e.kind())
+        store.enqueue(vec![new], &tight, at(1)).map_err(|e| e.kind())
     };
     assert!(accept(a, "x").is_ok());
     assert_eq!(accept(b, "y"), Err(ErrorKind::QueueFull), "held and failed count");

@@ -402,11 +402,12 @@ pub(crate) fn prunes_by_age_and_count(store: &dyn Store) {
     let new: Vec<NewPush> = (0..1_203)
         .map(|n| NewPush {
             connector: a,
+            revision: None,
             case: commented(&n.to_string(), &[("1", "x")]),
             coalesce: true,
         })
         .collect();
-    let ids = store.enqueue(&new, &RETENTION, at(0)).unwrap();
+    let ids = store.enqueue(new, &RETENTION, at(0)).unwrap();
     for (n, id) in ids[..1_202].iter().enumerate() {
         match n {
             0 => send(store, *id, PushState::Failed, at(0)),

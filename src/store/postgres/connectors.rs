@@ -228,12 +228,8 @@ pub(super) fn merge_health(
     if learned.blocked != before.blocked {
         merged.blocked.clone_from(&learned.blocked);
     }
-    if learned.throttled_until != before.throttled_until {
-        merged.throttled_until = match learned.throttled_until {
-            Some(until) => present.throttled_until.max(Some(until)),
-            None => None,
-        };
-    }
+    // Only a configure ends a throttle before its time.
+    merged.throttled_until = present.throttled_until.max(learned.throttled_until);
     merged.odometer_ms = present.odometer_ms.max(learned.odometer_ms);
     if merged == present {
         return Ok(());
@@ -251,20 +247,20 @@ pub(super) fn links_elsewhere(conn: &Conn, name: &str, target: &str) -> Sql<u64>
     Ok(count(links.unwrap_or(0)))
 }
 
-/// Refuses pushes for a connector that is not there, or no longer; it stays until this transaction ends.
-pub(super) fn require(conn: &Conn, id: ConnectorId) -> Sql<()> {
+/// Refuses pushes for a connector that is not there, or no longer, or no longer as it was; it stays until this
+/// transaction ends.
+pub(super) fn require(conn: &Conn, id: ConnectorId, revision: Option<i64>) -> Sql<()> {
     let found = conn.one(
-        "SELECT 1 FROM connectors WHERE id = $1 AND NOT removed FOR KEY SHARE",
+        "SELECT revision FROM connectors WHERE id = $1 AND NOT removed FOR KEY SHARE",
         &[&id.0],
-        |_| Ok(()),
+        |row| get::<i64>(row, 0),
     )?;
-    found.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            "the connector was removed; configure it again before pushing to it",
-        )
-        .into()
-    })
+    let message = match found {
+        Some(present) if revision.is_none_or(|checked| checked == present) => return Ok(()),
+        Some(_) => "the connector was configured anew meanwhile; push again",
+        None => "the connector was removed; configure it again before pushing to it",
+    };
+    Err(Error::new(ErrorKind::NotFound, message).into())
 }
 
 fn read(row: &Row) -> Sql<StoredConnector> {

@@ -1,6 +1,6 @@
 //! Accepting pushes, and letting a new one take the place of those that nothing was sent of.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::conn::Conn;
 use super::connectors;
@@ -15,12 +15,13 @@ use crate::store::Retention;
 use crate::store::sqlite::enqueue::{Line, Ready, Size, union};
 
 /// Stores all of them; the caller's transaction makes it all or none.
-pub(super) fn enqueue(conn: &Conn, pushes: &[Ready<'_>], now: Timestamp) -> Sql<Vec<PushId>> {
-    let known: HashSet<ConnectorId> = pushes.iter().map(|push| push.connector).collect();
-    let mut known: Vec<ConnectorId> = known.into_iter().collect();
-    known.sort_unstable();
-    for connector in known {
-        connectors::require(conn, connector)?;
+pub(super) fn enqueue(conn: &Conn, pushes: &[Ready], now: Timestamp) -> Sql<Vec<PushId>> {
+    let documents: BTreeSet<(ConnectorId, Option<i64>)> = pushes
+        .iter()
+        .map(|push| (push.connector, push.revision))
+        .collect();
+    for (connector, revision) in documents {
+        connectors::require(conn, connector, revision)?;
     }
     lanes::lock_all(
         conn,
@@ -57,12 +58,12 @@ pub(super) fn refuse_overflow(undelivered: u64, retention: &Retention) -> Sql<()
     .into())
 }
 
-fn accept(conn: &Conn, push: &Ready<'_>, now: Timestamp) -> Sql<PushId> {
+fn accept(conn: &Conn, push: &Ready, now: Timestamp) -> Sql<PushId> {
     let tail = match &push.lane {
         None => Tail::default(),
         Some(lane) => look_back(conn, push, lane)?,
     };
-    let case = push.case;
+    let case = &push.case;
     let id: Option<i64> = conn.one(
         "WITH push AS (INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
          VALUES ($1, $2, $3, 'queued', $4, $5, $5, $5) RETURNING id) \
@@ -71,7 +72,7 @@ fn accept(conn: &Conn, push: &Ready<'_>, now: Timestamp) -> Sql<PushId> {
         &[
             &push.connector.0,
             &stored_or_none(push.lane.as_ref()),
-            &push.given_id.map(stored),
+            &push.given_id().map(stored),
             &!tail.occupied,
             &now.as_millis(),
             &stored(&case.title),
@@ -90,21 +91,10 @@ fn accept(conn: &Conn, push: &Ready<'_>, now: Timestamp) -> Sql<PushId> {
         supersede(conn, absorbed, id, now)?;
     }
     match tail.comments {
-        Some(older) => {
-            let own = push.comments.iter().map(copy).collect();
-            insert_comments(conn, id, &union(older, own))?;
-        }
+        Some(older) => insert_comments(conn, id, &union(older, push.comments.clone()))?,
         None => insert_comments(conn, id, &push.comments)?,
     }
     Ok(PushId::from(id))
-}
-
-fn copy(line: &Line) -> Line {
-    Line {
-        id: line.id.clone(),
-        text: line.text.clone(),
-        occurrence: line.occurrence,
-    }
 }
 
 fn insert_comments(conn: &Conn, id: i64, comments: &[Line]) -> Sql<()> {
@@ -149,7 +139,7 @@ struct Tail {
 /// How many pushes of a lane are looked at in one go.
 const BATCH: i64 = 20;
 
-fn look_back(conn: &Conn, push: &Ready<'_>, lane: &str) -> Sql<Tail> {
+fn look_back(conn: &Conn, push: &Ready, lane: &str) -> Sql<Tail> {
     let mut tail = Tail::default();
     let mut size = Size::of(push);
     let mut before = i64::MAX;
@@ -166,7 +156,7 @@ fn look_back(conn: &Conn, push: &Ready<'_>, lane: &str) -> Sql<Tail> {
         };
         before = *last;
         for (id, fresh, given_id) in rows {
-            let comments = match push.coalesce && fresh && given_id.as_deref() == push.given_id {
+            let comments = match push.coalesce && fresh && given_id.as_deref() == push.given_id() {
                 true => Some(lines(conn, id)?),
                 false => None,
             };

@@ -157,8 +157,8 @@ impl Store for PostgresStore {
             .glance(|conn| connectors::links_elsewhere(conn, name, target))
     }
 
-    fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
-        let pushes = pushes.iter().map(make_ready).collect::<Result<Vec<_>>>()?;
+    fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
+        let pushes = pushes.into_iter().map(make_ready).collect::<Result<Vec<_>>>()?;
         let room = self.room(pushes.len(), retention);
         let (ids, count) = self.pool.write(|conn| {
             let ids = enqueue::enqueue(conn, &pushes, now)?;

@@ -50,8 +50,9 @@ fn push(store: &PostgresStore, connector: ConnectorId, case: &str) -> PushId {
         connector,
         case: Case::new("title").id(case),
         coalesce: true,
+        revision: None,
     };
-    store.enqueue(&[push], &RETENTION, NOW).unwrap()[0]
+    store.enqueue(vec![push], &RETENTION, NOW).unwrap()[0]
 }
 
 fn outcome(claim: &Claim, state: PushState) -> Outcome {

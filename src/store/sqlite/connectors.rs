@@ -196,21 +196,20 @@ pub(super) fn links_elsewhere(conn: &Connection, name: &str, target: &str) -> Sq
     Ok(count(links.unwrap_or(0)))
 }
 
-/// Refuses pushes for a connector that is not there, or no longer.
-pub(super) fn require(conn: &Connection, id: ConnectorId) -> Sql<()> {
+/// Refuses pushes for a connector that is not there, or no longer, or no longer as it was.
+pub(super) fn require(conn: &Connection, id: ConnectorId, revision: Option<i64>) -> Sql<()> {
     let found = one(
         conn,
-        "SELECT 1 FROM connectors WHERE id = ?1 AND removed = 0",
+        "SELECT revision FROM connectors WHERE id = ?1 AND removed = 0",
         [id.0],
-        |_| Ok(()),
+        |row| row.get::<_, i64>(0),
     )?;
-    found.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            "the connector was removed; configure it again before pushing to it",
-        )
-        .into()
-    })
+    let message = match found {
+        Some(present) if revision.is_none_or(|checked| checked == present) => return Ok(()),
+        Some(_) => "the connector was configured anew meanwhile; push again",
+        None => "the connector was removed; configure it again before pushing to it",
+    };
+    Err(Error::new(ErrorKind::NotFound, message).into())
 }
 
 pub(in crate::store) fn missing(name: &str) -> Error {

@@ -13,12 +13,13 @@ use crate::outbox::{ConnectorId, NewPush, lane};
 use crate::store::Retention;
 
 /// A push with everything worked out that needs no database.
-pub(in crate::store) struct Ready<'a> {
+pub(in crate::store) struct Ready {
     pub(in crate::store) connector: ConnectorId,
+    pub(in crate::store) revision: Option<i64>,
     pub(in crate::store) coalesce: bool,
-    pub(in crate::store) case: &'a Case,
+    /// Without its comments.
+    pub(in crate::store) case: Case,
     pub(in crate::store) lane: Option<String>,
-    pub(in crate::store) given_id: Option<&'a str>,
     pub(in crate::store) tags: Option<String>,
     pub(in crate::store) fields: Option<String>,
     pub(in crate::store) comments: Vec<Line>,
@@ -26,6 +27,7 @@ pub(in crate::store) struct Ready<'a> {
 }
 
 /// One comment of a push.
+#[derive(Clone)]
 pub(in crate::store) struct Line {
     pub(in crate::store) id: String,
     pub(in crate::store) text: String,
@@ -33,8 +35,9 @@ pub(in crate::store) struct Line {
     pub(in crate::store) occurrence: u32,
 }
 
-pub(in crate::store) fn make_ready(push: &NewPush) -> Result<Ready<'_>, Error> {
-    let case = &push.case;
+pub(in crate::store) fn make_ready(push: NewPush) -> Result<Ready, Error> {
+    let mut case = push.case;
+    let comments = std::mem::take(&mut case.comments);
     let json = |e: serde_json::Error| Error::internal(format!("a case cannot be written as JSON: {e}"));
     let tags = match case.tags.as_slice() {
         [] => None,
@@ -53,15 +56,21 @@ pub(in crate::store) fn make_ready(push: &NewPush) -> Result<Ready<'_>, Error> {
     ];
     Ok(Ready {
         connector: push.connector,
+        revision: push.revision,
         coalesce: push.coalesce,
-        case,
-        lane: lane(case),
-        given_id: case.external_id.as_deref().filter(|id| !id.is_empty()),
+        lane: lane(&case),
         bytes: parts.into_iter().flatten().map(String::len).sum(),
         tags,
         fields,
-        comments: number(case.comments.iter().map(|c| (c.id.clone(), c.text.clone()))),
+        comments: number(comments.into_iter().map(|c| (c.id, c.text))),
+        case,
     })
+}
+
+impl Ready {
+    pub(in crate::store) fn given_id(&self) -> Option<&str> {
+        self.case.external_id.as_deref().filter(|id| !id.is_empty())
+    }
 }
 
 /// Counts the occurrences of each id.
@@ -87,16 +96,17 @@ fn number(comments: impl Iterator<Item = (String, String)>) -> Vec<Line> {
 /// Stores all of them; the caller's transaction makes it all or none.
 pub(super) fn enqueue(
     conn: &Connection,
-    pushes: Vec<Ready<'_>>,
+    pushes: &[Ready],
     retention: &Retention,
     now: Timestamp,
 ) -> Sql<Vec<PushId>> {
     let mut ids = Vec::with_capacity(pushes.len());
     let mut known = None;
     for push in pushes {
-        if known != Some(push.connector) {
-            connectors::require(conn, push.connector)?;
-            known = Some(push.connector);
+        let document = (push.connector, push.revision);
+        if known != Some(document) {
+            connectors::require(conn, push.connector, push.revision)?;
+            known = Some(document);
         }
         ids.push(accept(conn, push, now)?);
     }
@@ -108,7 +118,7 @@ fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<()> {
     let undelivered: i64 = conn
         .prepare_cached(
             "SELECT coalesce(sum(n), 0) FROM counters \
-             WHERE state IN ('queued', 'sending', 'waiting', 'held', 'failed')",
+             WHERE state <> 'delivered' AND state <> 'superseded' AND state <> 'cancelled'",
         )?
         .query_row([], |row| row.get(0))?;
     if undelivered <= int(retention.max_queued) {
@@ -125,10 +135,10 @@ fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<()> {
     .into())
 }
 
-fn accept(conn: &Connection, push: Ready<'_>, now: Timestamp) -> Sql<PushId> {
+fn accept(conn: &Connection, push: &Ready, now: Timestamp) -> Sql<PushId> {
     let tail = match &push.lane {
         None => Tail::default(),
-        Some(lane) => look_back(conn, &push, lane)?,
+        Some(lane) => look_back(conn, push, lane)?,
     };
     run(
         conn,
@@ -137,7 +147,7 @@ fn accept(conn: &Connection, push: Ready<'_>, now: Timestamp) -> Sql<PushId> {
         params![
             push.connector.0,
             push.lane,
-            push.given_id,
+            push.given_id(),
             !tail.occupied,
             now.as_millis()
         ],
@@ -146,7 +156,7 @@ fn accept(conn: &Connection, push: Ready<'_>, now: Timestamp) -> Sql<PushId> {
     for &absorbed in &tail.absorbed {
         supersede(conn, absorbed, id, now)?;
     }
-    let case = push.case;
+    let case = &push.case;
     run(
         conn,
         "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, external_id, \
@@ -163,10 +173,8 @@ fn accept(conn: &Connection, push: Ready<'_>, now: Timestamp) -> Sql<PushId> {
             push.fields
         ],
     )?;
-    let comments = match tail.comments {
-        Some(older) => union(older, push.comments),
-        None => push.comments,
-    };
+    let joined = tail.comments.map(|older| union(older, push.comments.clone()));
+    let comments = joined.as_ref().unwrap_or(&push.comments);
     for (ordinal, comment) in comments.iter().enumerate() {
         run(
             conn,
@@ -211,7 +219,7 @@ struct Tail {
 pub(super) const LANE_TAIL: &str = "SELECT id, state, begun, given_id FROM pushes \
      WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 ORDER BY id DESC";
 
-fn look_back(conn: &Connection, push: &Ready<'_>, lane: &str) -> Sql<Tail> {
+fn look_back(conn: &Connection, push: &Ready, lane: &str) -> Sql<Tail> {
     let mut statement = conn.prepare_cached(LANE_TAIL)?;
     let mut rows = statement.query(params![lane, push.connector.0])?;
     let mut tail = Tail::default();
@@ -221,7 +229,7 @@ fn look_back(conn: &Connection, push: &Ready<'_>, lane: &str) -> Sql<Tail> {
         let fresh = push.coalesce
             && matches!(row.get_ref(1)?.as_str(), Ok("queued" | "waiting"))
             && !row.get::<_, bool>(2)?
-            && row.get::<_, Option<String>>(3)?.as_deref() == push.given_id;
+            && row.get::<_, Option<String>>(3)?.as_deref() == push.given_id();
         if !fresh {
             tail.occupied = true;
             break;
@@ -260,7 +268,7 @@ pub(in crate::store) struct Size {
 }
 
 impl Size {
-    pub(in crate::store) fn of(push: &Ready<'_>) -> Size {
+    pub(in crate::store) fn of(push: &Ready) -> Size {
         let mut size = Size {
             seen: HashSet::new(),
             comments: 0,

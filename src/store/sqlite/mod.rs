@@ -9,6 +9,7 @@ mod depart;
 pub(in crate::store) mod enqueue;
 mod fault;
 mod files;
+mod group;
 mod history;
 pub(in crate::store) mod key;
 mod migrate;
@@ -146,13 +147,14 @@ impl Store for SqliteStore {
             .read(|conn| connectors::links_elsewhere(conn, name, target))
     }
 
-    fn enqueue(&self, pushes: &[NewPush], retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
+    fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
         let pushes = pushes
-            .iter()
+            .into_iter()
             .map(enqueue::make_ready)
             .collect::<Result<Vec<_>>>()?;
+        let retention = *retention;
         self.db
-            .write(|conn| enqueue::enqueue(conn, pushes, retention, now))
+            .write_grouped(move |conn| enqueue::enqueue(conn, &pushes, &retention, now))
     }
 
     fn status(&self, id: PushId) -> Result<Option<PushStatus>> {
@@ -192,11 +194,15 @@ impl Store for SqliteStore {
     }
 
     fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool> {
-        self.db.write(|conn| claim::begin(conn, id, progress, now))
+        let progress = progress.clone();
+        self.db
+            .write_grouped(move |conn| claim::begin(conn, id, &progress, now))
     }
 
     fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
-        self.db.write(|conn| record::record(conn, id, outcome, now))
+        let outcome = outcome.clone();
+        self.db
+            .write_grouped(move |conn| record::record(conn, id, &outcome, now))
     }
 
     fn interrupted(&self) -> Result<Vec<PushId>> {

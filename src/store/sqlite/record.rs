@@ -189,7 +189,7 @@ fn remember(
 pub(super) const LANE_HEAD: &str = "SELECT id, state, ready FROM pushes \
      WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 AND id <> ?3 ORDER BY id LIMIT 1";
 
-pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes \
+pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes INDEXED BY pushes_state \
      WHERE connector_id = ?2 AND state = 'sending' AND +lane = ?1 AND id <> ?3 LIMIT 1";
 
 /// Makes the right push of the lane ready, given the state that push `id` is about to get; says whether that

@@ -81,6 +81,7 @@ fn pushes(connector: ConnectorId, cases: impl Iterator<Item = String>) -> Vec<Ne
     cases
         .map(|id| NewPush {
             connector,
+            revision: None,
             case: Case {
                 title: "t".into(),
                 description: None,
@@ -249,7 +250,7 @@ fn a_wrong_key_is_told_from_a_damaged_row() {
     let put = connector(&stranger, &[("user", "x")]).unwrap_err();
     assert_eq!(put.kind(), ErrorKind::Key);
     stranger
-        .enqueue(&pushes(id, ["c".to_owned()].into_iter()), &RETENTION, NOW)
+        .enqueue(pushes(id, ["c".to_owned()].into_iter()), &RETENTION, NOW)
         .unwrap();
     let store = open(&path);
     assert_eq!(
@@ -348,7 +349,7 @@ fn two_stores_on_one_file_see_each_other() {
             scope.spawn(move || {
                 for m in 0..50 {
                     let new = pushes(id, [format!("{n}-{m}")].into_iter());
-                    store.enqueue(&new, &RETENTION, NOW).unwrap();
+                    store.enqueue(new, &RETENTION, NOW).unwrap();
                 }
             });
         }
@@ -363,7 +364,7 @@ fn a_panic_within_a_decision_leaves_the_store_usable() {
     let (_dir, store) = temp_store();
     let id = connector(&store, &[]).unwrap().id;
     let push = store
-        .enqueue(&pushes(id, ["c".to_owned()].into_iter()), &RETENTION, NOW)
+        .enqueue(pushes(id, ["c".to_owned()].into_iter()), &RETENTION, NOW)
         .unwrap()[0];
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         store.decide(push, NOW, &mut |_| panic!("on purpose"))
@@ -378,7 +379,7 @@ fn a_backup_is_a_database_and_never_replaces_a_file() {
     let (dir, store) = temp_store();
     let id = connector(&store, &[]).unwrap().id;
     let ids = store
-        .enqueue(&pushes(id, (0..300).map(|n| n.to_string())), &RETENTION, NOW)
+        .enqueue(pushes(id, (0..300).map(|n| n.to_string())), &RETENTION, NOW)
         .unwrap();
     store.backup(&dir.path("copy.db")).unwrap();
     let error = store.backup(&dir.path("copy.db")).unwrap_err();
@@ -394,7 +395,7 @@ fn a_reader_does_not_pin_the_log() {
     let (_dir, store) = temp_store();
     let id = connector(&store, &[]).unwrap().id;
     store
-        .enqueue(&pushes(id, ["c".to_owned()].into_iter()), &RETENTION, NOW)
+        .enqueue(pushes(id, ["c".to_owned()].into_iter()), &RETENTION, NOW)
         .unwrap();
     store.claim(id, NOW, &[]).unwrap().unwrap();
     let (busy, left): (i64, i64) = store
@@ -414,7 +415,7 @@ fn nothing_is_scanned_or_sorted() {
     let (_dir, store) = temp_store();
     let id = connector(&store, &[]).unwrap().id;
     let new = pushes(id, (0..100_000).map(|n| format!("case {n}")));
-    store.enqueue(&new, &RETENTION, NOW).unwrap();
+    store.enqueue(new, &RETENTION, NOW).unwrap();
     assert_eq!(store.counts().unwrap()[0].by_state[0], 100_000);
     let statements = [
         (claim::FIRST_READY, "pushes_ready"),

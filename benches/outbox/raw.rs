@@ -1,0 +1,78 @@
+//! The limit: the same rows written by rusqlite itself, prepared once, one commit each, with nothing around it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+/// A database with casehook's schema that only this writes to.
+pub struct Raw {
+    conn: Connection,
+}
+
+impl Raw {
+    /// Opens a database that casehook made and closed.
+    pub fn open(path: &Path) -> Raw {
+        let conn = Connection::open(path).unwrap();
+        conn.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+             PRAGMA wal_autocheckpoint = 1000;",
+        )
+        .unwrap();
+        Raw { conn }
+    }
+
+    /// Writes `count` pushes in one transaction.
+    pub fn insert(&self, first: usize, count: usize) {
+        self.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for number in first..first + count {
+            self.row(number);
+        }
+        self.conn.execute_batch("COMMIT").unwrap();
+    }
+
+    fn row(&self, number: usize) {
+        let case = format!("host-{number}/disk");
+        let lane = format!("c:{case}");
+        let mut push = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
+                 VALUES (1, ?1, NULL, 'queued', 1, ?2, ?2, ?2)",
+            )
+            .unwrap();
+        push.execute(params![lane, 1_790_000_000_000i64 + number as i64])
+            .unwrap();
+        let id = self.conn.last_insert_rowid();
+        let mut incident = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, \
+                 external_id, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL)",
+            )
+            .unwrap();
+        incident
+            .execute(params![
+                id,
+                super::TITLE,
+                super::DESCRIPTION,
+                case,
+                "high",
+                "open",
+                "[\"infra\"]"
+            ])
+            .unwrap();
+    }
+
+    /// Claims the first ready push and removes it, each in a commit of its own: what a delivery must at least write.
+    pub fn delete_first(&self) -> bool {
+        self.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let deleted = self
+            .conn
+            .prepare_cached("DELETE FROM pushes WHERE id = (SELECT min(id) FROM pushes)")
+            .unwrap()
+            .execute([])
+            .unwrap();
+        self.conn.execute_batch("COMMIT").unwrap();
+        deleted == 1
+    }
+}

@@ -1,0 +1,344 @@
+//! Group commit: who writes while others wait to write commits for all of them.
+//!
+//! The first to come leads: it takes everybody's work that is there by then, runs it in one transaction, commits once
+//! and wakes them. Those who came meanwhile are led by the first of them. Alone, a writer does nothing but its own work.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::db::lock;
+use super::fault::{Fault, Sql};
+use crate::error::{Error, Result};
+
+/// How many share a commit at most, so that nobody waits long for the work of others.
+const LARGEST: usize = 128;
+
+/// What one caller wants written. It is run again, alone, when the transaction it was run in came to nothing.
+type Work = Box<dyn FnMut(&Connection) -> Sql<()> + Send>;
+
+/// Everybody who wants to write.
+#[derive(Default)]
+pub(super) struct Group {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Job>>,
+    /// Whether somebody runs work now, or was told to.
+    led: bool,
+}
+
+struct Job {
+    work: Mutex<Work>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+enum State {
+    Waiting,
+    /// To lead the next group, which it is part of.
+    Leading,
+    Done(Result<()>),
+}
+
+impl Group {
+    /// Runs `work` in a transaction, together with that of others; returns when it is committed, or rolled back.
+    ///
+    /// `session` lends the writing connection.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
+        mut work: impl FnMut(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Result<T> {
+        let value = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&value);
+        let job = Arc::new(Job {
+            work: Mutex::new(Box::new(move |conn| {
+                let value = work(conn)?;
+                *lock(&kept) = Some(value);
+                Ok(())
+            })),
+            state: Mutex::new(State::Waiting),
+            changed: Condvar::new(),
+        });
+        let first = {
+            let mut queue = lock(&self.queue);
+            queue.waiting.push_back(Arc::clone(&job));
+            !std::mem::replace(&mut queue.led, true)
+        };
+        let done = match first {
+            true => None,
+            false => job.await_turn(),
+        };
+        match done {
+            Some(done) => done?,
+            None => self.lead(&job, session)?,
+        }
+        let value = lock(&value).take();
+        value.ok_or_else(|| Error::internal("work was committed that was not run"))
+    }
+
+    /// Runs the next group, `own` work included, and hands the lead on.
+    fn lead(
+        &self,
+        own: &Arc<Job>,
+        session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
+    ) -> Result<()> {
+        let mut led = Led {
+            group: self,
+            jobs: Vec::new(),
+        };
+        let lent = session(&mut |conn| {
+            led.jobs = self.gather();
+            run(conn, &led.jobs);
+            Ok(())
+        });
+        if let Err(error) = lent {
+            // There is no connection to be had: nobody gets to write.
+            led.jobs = self.gather();
+            led.jobs.iter().for_each(|job| job.end(Err(error.clone())));
+        }
+        drop(led);
+        match std::mem::replace(&mut *lock(&own.state), State::Waiting) {
+            State::Done(done) => done,
+            _ => Err(Error::internal("a writer led a group that it was not part of")),
+        }
+    }
+
+    fn gather(&self) -> Vec<Arc<Job>> {
+        let mut queue = lock(&self.queue);
+        let count = queue.waiting.len().min(LARGEST);
+        queue.waiting.drain(..count).collect()
+    }
+
+    /// The first of those who wait leads next.
+    fn hand_on(&self) {
+        let mut queue = lock(&self.queue);
+        match queue.waiting.front() {
+            Some(next) => next.turn(State::Leading),
+            None => queue.led = false,
+        }
+    }
+}
+
+/// A group under way: however it ends, the lead is handed on, and everybody in it learns of the end.
+struct Led<'a> {
+    group: &'a Group,
+    jobs: Vec<Arc<Job>>,
+}
+
+impl Drop for Led<'_> {
+    fn drop(&mut self) {
+        // Before the others are woken: the next group can begin meanwhile.
+        self.group.hand_on();
+        for job in &self.jobs {
+            job.tell();
+        }
+    }
+}
+
+impl Job {
+    /// Waits until it is done, or its turn to lead: then `None`.
+    fn await_turn(&self) -> Option<Result<()>> {
+        let state = self
+            .changed
+            .wait_while(lock(&self.state), |state| matches!(state, State::Waiting))
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Done(done) => Some(done.clone()),
+            _ => None,
+        }
+    }
+
+    fn turn(&self, state: State) {
+        *lock(&self.state) = state;
+        self.changed.notify_one();
+    }
+
+    /// Notes how it ended, without waking whoever waits for it.
+    fn end(&self, done: Result<()>) {
+        *lock(&self.state) = State::Done(done);
+    }
+
+    /// Wakes whoever waits for it. What did not end, since its leader panicked, failed.
+    fn tell(&self) {
+        let mut state = lock(&self.state);
+        if !matches!(*state, State::Done(_)) {
+            *state = State::Done(Err(Error::internal("the writer of this transaction panicked")));
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn run(&self, conn: &Connection) -> Sql<()> {
+        (lock(&self.work))(conn)
+    }
+}
+
+/// One transaction for all; where one of them fails, each gets a transaction of its own.
+fn run(conn: &Connection, jobs: &[Arc<Job>]) {
+    let all = transaction(conn, |conn| jobs.iter().try_for_each(|job| job.run(conn)));
+    match (all, jobs) {
+        (Ok(()), _) => jobs.iter().for_each(|job| job.end(Ok(()))),
+        (Err(End::Work(fault)), [job]) => job.end(Err(fault.into_error())),
+        (Err(End::Work(_)), _) => {
+            for job in jobs {
+                let alone = transaction(conn, |conn| job.run(conn));
+                job.end(alone.map_err(|end| end.fault().into_error()));
+            }
+        }
+        (Err(End::Frame(fault)), _) => {
+            let error = fault.into_error();
+            jobs.iter().for_each(|job| job.end(Err(error.clone())));
+        }
+    }
+}
+
+/// Why a transaction came to nothing: what it was for, or its begin or commit.
+enum End {
+    Work(Fault),
+    Frame(Fault),
+}
+
+impl End {
+    fn fault(self) -> Fault {
+        match self {
+            End::Work(fault) | End::Frame(fault) => fault,
+        }
+    }
+}
+
+fn transaction(conn: &Connection, work: impl FnOnce(&Connection) -> Sql<()>) -> Result<(), End> {
+    let frame = |sql: &str| -> Result<(), End> {
+        let done = conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]));
+        done.map(drop).map_err(|error| End::Frame(error.into()))
+    };
+    frame("BEGIN IMMEDIATE")?;
+    let done = work(conn).map_err(End::Work).and_then(|()| frame("COMMIT"));
+    if done.is_err() && !conn.is_autocommit() {
+        // Where this fails too, the next one to use the connection tries again before anything else.
+        let _ = frame("ROLLBACK");
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn database() -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE t (n INTEGER UNIQUE)").unwrap();
+        conn
+    }
+
+    fn insert(n: i64) -> Work {
+        Box::new(move |conn| {
+            conn.execute("INSERT INTO t (n) VALUES (?1)", [n])?;
+            Ok(())
+        })
+    }
+
+    fn job(work: Work) -> Arc<Job> {
+        Arc::new(Job {
+            work: Mutex::new(work),
+            state: Mutex::new(State::Waiting),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn rows(conn: &Connection) -> Vec<i64> {
+        let mut statement = conn.prepare("SELECT n FROM t ORDER BY n").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    }
+
+    fn kind(job: &Job) -> Option<ErrorKind> {
+        match &*lock(&job.state) {
+            State::Done(done) => done.as_ref().err().map(Error::kind),
+            _ => panic!("it did not end"),
+        }
+    }
+
+    #[test]
+    fn who_fails_fails_alone() {
+        let conn = database();
+        let refuse: Work = Box::new(|conn| {
+            conn.execute("INSERT INTO t (n) VALUES (99)", [])?;
+            Err(Error::new(ErrorKind::QueueFull, "no room").into())
+        });
+        let jobs = [job(insert(1)), job(refuse), job(insert(2)), job(insert(1))];
+        run(&conn, &jobs);
+        assert_eq!(rows(&conn), [1, 2]);
+        let kinds: Vec<_> = jobs.iter().map(|job| kind(job)).collect();
+        assert_eq!(
+            kinds,
+            [None, Some(ErrorKind::QueueFull), None, Some(ErrorKind::Store)]
+        );
+        assert!(conn.is_autocommit());
+    }
+
+    #[test]
+    fn those_who_wait_share_a_commit() {
+        let conn = Mutex::new(database());
+        let commits = AtomicUsize::new(0);
+        let group = Group::default();
+        let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+            commits.fetch_add(1, Ordering::SeqCst);
+            work(&lock(&conn)).map_err(Fault::into_error)
+        };
+        let held = lock(&conn);
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (group, session) = (&group, &session);
+                scope.spawn(move || group.write(session, insert(n)).unwrap());
+            }
+            // The first waits for the connection, the others for the first.
+            while lock(&group.queue).waiting.len() < 8 {
+                std::thread::yield_now();
+            }
+            drop(held);
+        });
+        assert_eq!(rows(&lock(&conn)), (0..8).collect::<Vec<_>>());
+        assert_eq!(commits.into_inner(), 1);
+        assert!(!lock(&group.queue).led);
+    }
+
+    #[test]
+    fn a_panic_ends_with_the_call_it_is_in() {
+        let conn = Mutex::new(database());
+        let group = Group::default();
+        let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+            let conn = lock(&conn);
+            if !conn.is_autocommit() {
+                conn.execute_batch("ROLLBACK").unwrap();
+            }
+            work(&conn).map_err(Fault::into_error)
+        };
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            group.write(session, |_| -> Sql<()> { panic!("on purpose") })
+        }));
+        assert!(panicked.is_err());
+        group.write(session, insert(1)).unwrap();
+        assert_eq!(rows(&lock(&conn)), [1]);
+    }
+
+    #[test]
+    fn without_a_connection_nobody_writes() {
+        let group = Group::default();
+        let closed = |_: &mut dyn FnMut(&Connection) -> Sql<()>| Err(Error::new(ErrorKind::Closed, "closed"));
+        for _ in 0..2 {
+            let error = group.write(closed, insert(1)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Closed);
+        }
+        assert!(!lock(&group.queue).led);
+    }
+}
