@@ -113,6 +113,13 @@ impl Conn {
         })
     }
 
+    /// From now on one statement may take so long.
+    pub(super) fn hasten(&mut self, address: &Address, patience: Duration) -> Sql<()> {
+        self.batch(&address.session(patience))?;
+        self.patience = patience;
+        Ok(())
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }

@@ -1,7 +1,7 @@
 //! Which databases are taken, and how an older schema is brought up to date, also when ten hosts start at once.
 
 use super::address::Address;
-use super::conn::{Conn, Io};
+use super::conn::{Conn, Io, STATEMENT_PATIENCE};
 use super::fault::{Fault, Sql};
 use super::row::get;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,19 +19,23 @@ const MIGRATIONS: &[Migration] = &[(
 /// How long a host waits for another one that migrates, in milliseconds.
 const PATIENCE_MS: u64 = 5 * 60 * 1000;
 
-/// Brings the schema up to date, making it where there is none, each migration in a transaction of its own.
+/// Brings the schema up to date, making it where there is none, each migration in a transaction of its own; the
+/// connection that it was done on.
 ///
 /// # Errors
 /// `SchemaTooNew` and `Corrupt` leave the database as it is; `Argument` for one that is not in UTF-8.
-pub(super) fn migrate(io: &Io, address: &Address) -> Result<()> {
+pub(super) fn migrate(io: &Io, address: &Address) -> Result<Conn> {
     let patience = std::time::Duration::from_millis(PATIENCE_MS);
-    let conn = Conn::open(io, address, patience).map_err(Fault::into_error)?;
+    let mut conn = Conn::open(io, address, patience).map_err(Fault::into_error)?;
     bring_up(&conn, &address.schema)
         .map_err(Fault::into_error)
         .map_err(|error| {
             let message = format!("{} was left untouched: {}", address.named(), error.message());
             Error::new(error.kind(), message)
-        })
+        })?;
+    conn.hasten(address, STATEMENT_PATIENCE)
+        .map_err(Fault::into_error)?;
+    Ok(conn)
 }
 
 fn bring_up(conn: &Conn, schema: &str) -> Sql<()> {

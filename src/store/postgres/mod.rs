@@ -69,7 +69,8 @@ impl PostgresStore {
     /// schema and `Corrupt` for one that is not casehook's; both are left untouched.
     pub(crate) fn open(url: &str, key: KeySource, usual: &TlsPolicy) -> Result<PostgresStore> {
         let pool = Pool::new(Address::parse(url, usual)?)?;
-        migrate::migrate(&pool.io, &pool.address)?;
+        // Whoever opens has one connection for certain, however many hosts come later.
+        pool.adopt(migrate::migrate(&pool.io, &pool.address)?);
         Ok(PostgresStore {
             lease: Lease::start(&pool),
             pool,

@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_postgres::error::SqlState;
+
 use super::address::Address;
 use super::conn::{Conn, Io, STATEMENT_PATIENCE};
 use super::fault::{Fault, Sql};
@@ -12,6 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 const MOST: usize = 4;
 /// How long a call waits for one of them.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one of the connections that there are is waited for where the server has no more to give.
+const CROWDED: Duration = Duration::from_millis(100);
 /// How often work is begun anew when others were in its way, or the connection was cut before it was committed.
 const TRIES: u32 = 6;
 /// How long the end of a transaction is asked for whose commit was not answered.
@@ -49,6 +53,12 @@ impl Pool {
             state: Mutex::default(),
             freed: Condvar::new(),
         })
+    }
+
+    /// Takes in a connection that was made elsewhere.
+    pub(super) fn adopt(&self, conn: Conn) {
+        self.lock().open += 1;
+        self.give_back(conn);
     }
 
     /// Runs `work` in one transaction and commits when it returns `Ok`. It may be run several times.
@@ -190,11 +200,24 @@ impl Pool {
             if state.open < MOST {
                 state.open += 1;
                 drop(state);
-                return Conn::open(&self.io, &self.address, STATEMENT_PATIENCE).map_err(|fault| {
-                    self.lock().open -= 1;
-                    self.freed.notify_one();
-                    fault.into_error()
-                });
+                let fault = match Conn::open(&self.io, &self.address, STATEMENT_PATIENCE) {
+                    Ok(conn) => return Ok(conn),
+                    Err(fault) => fault,
+                };
+                state = self.lock();
+                state.open -= 1;
+                self.freed.notify_all();
+                // The server has none to give: then those that there are have to do.
+                let wait = fault.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) && state.open > 0;
+                if !wait || Instant::now() >= deadline {
+                    return Err(fault.into_error());
+                }
+                state = self
+                    .freed
+                    .wait_timeout(state, CROWDED)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+                continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
