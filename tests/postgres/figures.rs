@@ -113,6 +113,8 @@ fn figures() {
             "createIncidentUrl": format!("{}/issues", system.url()),
             "createIncidentJson": body,
             "createIncidentResponseKey": "id",
+            "getIncidentUrl": one,
+            "getIncidentResponseExternalTitleKey": "key",
             "viewIncidentUrl": one,
             "updateIncidentUrl": one,
             "updateIncidentJson": body,

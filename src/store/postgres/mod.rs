@@ -235,7 +235,8 @@ impl Store for PostgresStore {
     }
 
     fn load(&self, id: PushId) -> Result<Option<Claim>> {
-        let Some((claim, held)) = self.pool.read(|conn| claim::load(conn, id))? else {
+        // Without a transaction of its own: what was claimed is this host's, so nobody changes it between two looks.
+        let Some((claim, held)) = self.pool.glance(|conn| claim::load(conn, id))? else {
             return Ok(None);
         };
         // An older look at a push that was begun meanwhile says nothing.
