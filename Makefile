@@ -7,7 +7,8 @@ PROFILE ?= dist
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-postgres bench-postgres torture nightly bench check live live-net header install \
+.PHONY: help demo test test-rust test-python test-postgres bench-postgres torture nightly bench bench-instructions check live \
+	live-net header install \
 	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
@@ -62,8 +63,13 @@ live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, mi
 	$(CARGO) build $(FEATURES)
 	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 
-bench: needs-rust ## figures as ratios of interleaved rounds (a release build; about two minutes)
+bench: needs-rust ## figures as ratios of interleaved rounds, also in target/bench.json (a release build; some minutes)
+	$(CARGO) bench -q --bench outbox
 	$(CARGO) test --release -q -p casehook --lib transport::tests::ratios -- --ignored --nocapture
+
+bench-instructions: needs-rust needs-python ## instructions of a push and of a delivery, against benches/instructions.json (needs valgrind)
+	$(CARGO) bench -q --bench outbox --no-run
+	python3 benches/instructions.py --cargo "$(firstword $(CARGO))"
 
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current

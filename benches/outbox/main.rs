@@ -1,120 +1,83 @@
-//! What a push costs, against the limit: ratios of interleaved rounds in one run, never absolute times.
+//! What casehook costs against its limits: ratios of interleaved rounds in one run, since absolute times say more about
+//! the machine and its disk than about the code. `make bench` runs it; it writes `target/bench.json` too.
 
+#![allow(clippy::unwrap_used)]
+
+mod draining;
+mod pushing;
 mod raw;
+mod report;
+mod server;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use casehook::{Agent, Case, Connector, Options};
 
-use raw::Raw;
+use report::Report;
 
 const TITLE: &str = "Disk full on a host of the second rack";
 const DESCRIPTION: &str =
     "The partition /var has 0 bytes left. The last backup took all of it; see the attached log.";
 
 fn main() {
-    if std::env::args().any(|a| a == "profile") {
-        let shm = tempfile::tempdir_in("/dev/shm").unwrap();
-        let agent = self::agent(&shm.path().join("ours.db"));
-        (0..3000).for_each(|n| {
-            agent.push("t", &case(n)).unwrap();
-        });
-        return;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--instructions") {
+        let count = arguments.get(at + 2).and_then(|n| n.parse().ok()).unwrap_or(100);
+        return instructions(arguments.get(at + 1).map_or("", String::as_str), count);
     }
-    let rounds = 7;
-    let disk = tempfile::tempdir_in(
-        std::env::var_os("CASEHOOK_BENCH_DIR").map_or(std::env::temp_dir(), PathBuf::from),
-    )
-    .unwrap();
-    let agent = agent(&disk.path().join("ours.db"));
-    let raw = prepared_raw(&disk.path().join("raw.db"));
-    for threads in [1, 4, 8, 32] {
-        let mut ratios = Vec::new();
-        let mut rates = Vec::new();
-        let mut raws = Vec::new();
-        for round in 0..rounds {
-            let each = 1500 / threads + 50;
-            let a = rate(threads * each, || {
-                std::thread::scope(|scope| {
-                    for thread in 0..threads {
-                        let agent = &agent;
-                        scope.spawn(move || {
-                            for n in 0..each {
-                                let number = ((threads * 100 + round) * 100 + thread) * 10_000 + n;
-                                agent.push("t", &case(number)).unwrap();
-                            }
-                        });
-                    }
-                });
+    let disk = tempfile::tempdir_in(directory("CASEHOOK_BENCH_DIR", std::env::temp_dir())).unwrap();
+    let memory = tempfile::tempdir_in(directory("CASEHOOK_BENCH_MEMORY", "/dev/shm".into())).unwrap();
+    let mut report = Report::default();
+    pushing::run(&mut report, disk.path(), memory.path());
+    draining::run(&mut report, disk.path());
+    report.print();
+    report.write(
+        Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .parent()
+            .unwrap_or(Path::new(".")),
+    );
+}
+
+fn directory(variable: &str, usual: PathBuf) -> PathBuf {
+    std::env::var_os(variable).map_or(usual, PathBuf::from)
+}
+
+/// Does one thing `count` times, for a profiler that counts instructions.
+fn instructions(what: &str, count: usize) {
+    let memory = tempfile::tempdir_in(directory("CASEHOOK_BENCH_MEMORY", "/dev/shm".into())).unwrap();
+    let path = memory.path().join("outbox.db");
+    match what {
+        "push" => {
+            let agent = agent(&path, Options::default().drain(false), "http://127.0.0.1:9");
+            (0..count).for_each(|number| {
+                agent.push("t", &case(number)).unwrap();
             });
-            let b = rate(1000, || {
-                (0..1000).for_each(|n| raw.insert((threads * 100 + round) * 10_000 + n, 1))
-            });
-            rates.push(a);
-            raws.push(b);
-            ratios.push(a / b);
         }
-        ratios.sort_by(f64::total_cmp);
-        rates.sort_by(f64::total_cmp);
-        raws.sort_by(f64::total_cmp);
-        println!(
-            "{threads:2} threads: {:.2} ({:.2}..{:.2}) {:.0}/s raw {:.0}/s",
-            ratios[rounds / 2],
-            ratios[0],
-            ratios[rounds - 1],
-            rates[rounds / 2],
-            raws[rounds / 2]
-        );
+        "push_many" => {
+            let agent = agent(&path, Options::default().drain(false), "http://127.0.0.1:9");
+            let cases: Vec<Case> = (0..count).map(case).collect();
+            agent.push_many("t", &cases).unwrap();
+        }
+        "preview" => {
+            let agent = agent(&path, Options::default().drain(false), "http://127.0.0.1:9");
+            (0..count).for_each(|number| drop(agent.preview("t", &case(number)).unwrap()));
+        }
+        "status" => {
+            let agent = agent(&path, Options::default().drain(false), "http://127.0.0.1:9");
+            let id = agent.push("t", &case(0)).unwrap();
+            (0..count).for_each(|_| drop(agent.status(id).unwrap()));
+        }
+        "deliver" => {
+            let server = server::Server::start();
+            let agent = agent(&path, Options::default().workers(1), &server.origin());
+            let cases: Vec<Case> = (0..count).map(case).collect();
+            agent.push_many("t", &cases).unwrap();
+            assert!(agent.flush(Duration::from_secs(600)).unwrap());
+            agent.close(Duration::from_secs(5)).unwrap();
+        }
+        _ => panic!("--instructions push|push_many|preview|status|deliver COUNT"),
     }
-    let mut ratios = Vec::new();
-    for round in 0..rounds {
-        let a = rate(5000, || {
-            (0..50).for_each(|n| {
-                let cases: Vec<Case> = (0..100)
-                    .map(|i| case(900_000_000 + round * 10_000 + n * 100 + i))
-                    .collect();
-                agent.push_many("t", &cases).unwrap();
-            })
-        });
-        let b = rate(500, || {
-            (0..500).for_each(|n| raw.insert(900_000_000 + round * 10_000 + n, 1))
-        });
-        ratios.push(a / b);
-    }
-    ratios.sort_by(f64::total_cmp);
-    println!("push_many 100: {:.2}", ratios[rounds / 2]);
-    let shm = tempfile::tempdir_in("/dev/shm").unwrap();
-    let agent = self::agent(&shm.path().join("ours.db"));
-    let raw = prepared_raw(&shm.path().join("raw.db"));
-    let mut ratios = Vec::new();
-    for round in 0..rounds {
-        let a = cpu(|| {
-            (0..2000).for_each(|n| {
-                agent.push("t", &case(round * 10_000 + n)).unwrap();
-            })
-        });
-        let b = cpu(|| (0..2000).for_each(|n| raw.insert(round * 10_000 + n, 1)));
-        ratios.push((a / b, a / 2000.0 * 1e6, b / 2000.0 * 1e6));
-    }
-    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
-    println!("cpu on tmpfs: {:?}", ratios[rounds / 2]);
-}
-
-fn cpu(work: impl FnOnce()) -> f64 {
-    let spent = || {
-        let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
-    };
-    let before = spent();
-    work();
-    spent() - before
-}
-
-fn rate(count: usize, work: impl FnOnce()) -> f64 {
-    let begin = Instant::now();
-    work();
-    count as f64 / begin.elapsed().as_secs_f64()
 }
 
 fn case(number: usize) -> Case {
@@ -126,30 +89,28 @@ fn case(number: usize) -> Case {
         .status("open")
 }
 
-fn agent(path: &Path) -> Agent {
-    let agent = Agent::open(path, Options::default().drain(false)).unwrap();
-    agent.configure("t", &connector()).unwrap();
+fn agent(path: &Path, options: Options, origin: &str) -> Agent {
+    let agent = Agent::open(path, options).unwrap();
+    agent.configure("t", &connector(origin)).unwrap();
     agent
 }
 
-fn prepared_raw(path: &Path) -> Raw {
-    agent(path).close(Duration::from_secs(5)).unwrap();
-    Raw::open(path)
-}
-
-fn connector() -> Connector {
-    Connector::from_json(
-        r#"{"config": {
-            "createIncidentUrl": "http://127.0.0.1:9/issue", "createIncidentMethod": "post",
-            "createIncidentJson": "{\"fields\":{\"summary\":{{{case.title}}},\"description\":{{{case.description}}},\"labels\":{{{case.tags}}}}}",
-            "createIncidentResponseKey": "id",
-            "getIncidentUrl": "http://127.0.0.1:9/issue/{{{external.system.id}}}", "getIncidentResponseExternalTitleKey": "key",
-            "viewIncidentUrl": "http://127.0.0.1:9/browse/{{{external.system.title}}}",
-            "updateIncidentUrl": "http://127.0.0.1:9/issue/{{{external.system.id}}}", "updateIncidentMethod": "put",
-            "updateIncidentJson": "{\"fields\":{\"summary\":{{{case.title}}},\"description\":{{{case.description}}}}}",
-            "createCommentUrl": "http://127.0.0.1:9/issue/{{{external.system.id}}}/comment", "createCommentMethod": "post",
-            "createCommentJson": "{\"body\":{{{case.comment}}}}",
-            "hasAuth": false}}"#,
-    )
-    .unwrap()
+fn connector(origin: &str) -> Connector {
+    let document = serde_json::json!({"config": {
+        "createIncidentUrl": format!("{origin}/issue"),
+        "createIncidentJson":
+            r#"{"summary":{{{case.title}}},"description":{{{case.description}}},"labels":{{{case.tags}}}}"#,
+        "createIncidentResponseKey": "id",
+        "getIncidentUrl": format!("{origin}/issue/{{{{{{external.system.id}}}}}}"),
+        "getIncidentResponseExternalTitleKey": "key",
+        "viewIncidentUrl": format!("{origin}/browse/{{{{{{external.system.title}}}}}}"),
+        "updateIncidentUrl": format!("{origin}/issue/{{{{{{external.system.id}}}}}}"),
+        "updateIncidentJson": r#"{"summary":{{{case.title}}},"description":{{{case.description}}}}"#,
+        "createCommentUrl": format!("{origin}/issue/{{{{{{external.system.id}}}}}}/comment"),
+        "createCommentMethod": "post",
+        "createCommentJson": r#"{"body":{{{case.comment}}}}"#,
+        "maxInFlight": 64,
+        "hasAuth": false,
+    }});
+    Connector::from_json(&document.to_string()).unwrap()
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 /// A database with casehook's schema that only this writes to.
-pub struct Raw {
+pub(crate) struct Raw {
     conn: Connection,
 }
 
 impl Raw {
     /// Opens a database that casehook made and closed.
-    pub fn open(path: &Path) -> Raw {
+    pub(crate) fn open(path: &Path) -> Raw {
         let conn = Connection::open(path).unwrap();
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
@@ -22,7 +22,7 @@ impl Raw {
     }
 
     /// Writes `count` pushes in one transaction.
-    pub fn insert(&self, first: usize, count: usize) {
+    pub(crate) fn insert(&self, first: usize, count: usize) {
         self.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
         for number in first..first + count {
             self.row(number);
@@ -61,18 +61,5 @@ impl Raw {
                 "[\"infra\"]"
             ])
             .unwrap();
-    }
-
-    /// Claims the first ready push and removes it, each in a commit of its own: what a delivery must at least write.
-    pub fn delete_first(&self) -> bool {
-        self.conn.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let deleted = self
-            .conn
-            .prepare_cached("DELETE FROM pushes WHERE id = (SELECT min(id) FROM pushes)")
-            .unwrap()
-            .execute([])
-            .unwrap();
-        self.conn.execute_batch("COMMIT").unwrap();
-        deleted == 1
     }
 }

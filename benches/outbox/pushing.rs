@@ -1,0 +1,118 @@
+//! Pushes against rows written with nothing around them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use casehook::{Agent, Case, Options};
+
+use crate::raw::Raw;
+use crate::report::{Report, cpu, rate};
+use crate::{agent, case};
+
+const RAW: &str = "one raw insert a commit";
+/// Pushes of one round.
+const ROUND: usize = 800;
+/// Pushes queued where a long queue is compared with a short one.
+const MANY: usize = 300_000;
+
+pub(crate) fn run(report: &mut Report, disk: &Path, memory: &Path) {
+    let queue = Queue::new(disk);
+    for (threads, aim) in [(1, 0.95), (4, 2.0), (8, 3.2), (32, 8.5)] {
+        let what = format!("durable push, {threads} thread(s)");
+        let ours = |round| rate(ROUND, || queue.push(threads, first(round, threads)));
+        report.compare(&what, RAW, Some(aim), ours, |round| {
+            queue.raw(first(round, threads))
+        });
+    }
+    let ours = |round: usize| {
+        let cases: Vec<Case> = (0..10 * ROUND).map(|n| case(first(round, 100) + n)).collect();
+        rate(cases.len(), || {
+            for batch in cases.chunks(100) {
+                queue.agent.push_many("t", batch).unwrap();
+            }
+        })
+    };
+    report.compare("push_many of 100", RAW, Some(18.0), ours, |round| {
+        queue.raw(first(round, 100))
+    });
+
+    let in_memory = Queue::new(memory);
+    let ours = |round| cpu(ROUND, || in_memory.push(1, first(round, 1)));
+    let theirs = |round| {
+        cpu(ROUND, || {
+            (0..ROUND).for_each(|n| in_memory.raw.insert(first(round, 1) + n, 1))
+        })
+    };
+    report.compare(
+        "processor time of a push, less is better",
+        RAW,
+        Some(1.25),
+        ours,
+        theirs,
+    );
+
+    let long = Queue::new(memory);
+    let cases: Vec<Case> = (0..MANY).map(|n| case(500_000_000 + n)).collect();
+    for batch in cases.chunks(10_000) {
+        long.agent.push_many("t", batch).unwrap();
+    }
+    let short = "the same with few queued";
+    let what = format!("push with {MANY} queued");
+    let push = |queue: &Queue, round| rate(ROUND, || queue.push(1, first(round, 50)));
+    report.compare(
+        &what,
+        short,
+        Some(0.5),
+        |round| push(&long, round),
+        |round| push(&in_memory, round),
+    );
+    let stats = |queue: &Queue| rate(200, || (0..200).for_each(|_| drop(queue.agent.stats().unwrap())));
+    let what = format!("stats with {MANY} queued");
+    report.compare(&what, short, Some(0.8), |_| stats(&long), |_| stats(&in_memory));
+}
+
+/// Numbers that no other round uses.
+fn first(round: usize, part: usize) -> usize {
+    (part * 100 + round) * 100_000
+}
+
+struct Queue {
+    agent: Agent,
+    raw: Raw,
+    _dir: tempfile::TempDir,
+}
+
+impl Queue {
+    fn new(dir: &Path) -> Queue {
+        let dir = tempfile::tempdir_in(dir).unwrap();
+        let open = |name| {
+            let options = Options::default().drain(false).max_queued(100_000_000);
+            agent(&dir.path().join(name), options, "http://127.0.0.1:9")
+        };
+        open("raw.db").close(Duration::from_secs(5)).unwrap();
+        Queue {
+            agent: open("ours.db"),
+            raw: Raw::open(&dir.path().join("raw.db")),
+            _dir: dir,
+        }
+    }
+
+    fn push(&self, threads: usize, first: usize) {
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (agent, from) = (&self.agent, first + thread * ROUND);
+                scope.spawn(move || {
+                    for number in from..from + ROUND / threads {
+                        agent.push("t", &case(number)).unwrap();
+                    }
+                });
+            }
+        });
+    }
+
+    fn raw(&self, first: usize) -> f64 {
+        rate(ROUND / 2, || {
+            (0..ROUND / 2).for_each(|n| self.raw.insert(first + n, 1))
+        })
+    }
+}
