@@ -150,18 +150,20 @@ impl Server {
             String::from_utf8_lossy(&stopped.stdout)
         );
         if let Some(mut keeper) = self.keeper.lock().unwrap().take() {
-            drop(keeper.stdin.take());
+            if let Some(mut stdin) = keeper.stdin.take() {
+                let _ = stdin.write_all(b"keep");
+            }
             let _ = keeper.wait();
         }
     }
 
     /// Starts it (again) and waits until it answers.
     pub fn up(&self) {
-        // Ends the server when this process does, however that happens: the pipe closes.
+        // Ends the server when this process does, however that happens: the pipe closes. Its files go as well.
         let mut command = as_user(Path::new("/bin/sh"));
         command.arg("-c").arg(
-            "\"$@\" >>\"$0/log\" 2>&1 </dev/null & server=$!; cat >/dev/null; kill -QUIT $server 2>/dev/null; \
-             wait $server",
+            "\"$@\" >>\"$0/log\" 2>&1 </dev/null & server=$!; word=$(cat); kill -QUIT $server 2>/dev/null; \
+             wait $server; [ \"$word\" = keep ] || rm -rf \"$0\"",
         );
         command
             .arg(&self.folder)
