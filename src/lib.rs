@@ -34,6 +34,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod advice;
 mod agent;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -41,10 +42,16 @@ mod clock;
 mod connector;
 mod drain;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod import;
 pub mod manual;
+mod mask;
 mod model;
 mod options;
 mod outbox;
+mod preset;
 mod process;
 mod response;
 mod step;
@@ -55,5 +62,8 @@ mod transport;
 pub use agent::Agent;
 pub use connector::{Connector, Settings, Warning};
 pub use error::{Error, ErrorKind, Result};
+pub use import::{Import, ImportedConnector, SkippedObject, import};
 pub use model::*;
-pub use options::Options;
+pub use options::{Options, parse_key};
+pub use preset::{Preset, PresetParameter, PresetSource, preset, presets};
+pub use process::fork;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::connector::Settings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::sqlite::read_key;
 
 /// How an agent is opened. `Options::default()` is right for most programs.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct Options {
     pub(crate) history_count: u64,
     pub(crate) secret_env: Vec<String>,
     pub(crate) secret_dir: Option<PathBuf>,
+    pub(crate) trust_location: bool,
 }
 
 impl Default for Options {
@@ -34,6 +37,7 @@ impl Default for Options {
             history_count: 100_000,
             secret_env: Vec::new(),
             secret_dir: None,
+            trust_location: false,
         }
     }
 }
@@ -96,4 +100,21 @@ impl Options {
         self.secret_dir = Some(directory.into());
         self
     }
+    /// Whether a database may belong to another user or lie in a folder that anybody may write to (default no: whoever can
+    /// put files beside it can replace it).
+    pub fn trust_location(mut self, trust: bool) -> Options {
+        self.trust_location = trust;
+        self
+    }
+}
+
+/// A key as people write it down: 64 hex digits, or base64 of 32 bytes.
+///
+/// # Errors
+/// `Argument` for anything else; the text is not in the error.
+pub fn parse_key(text: &str) -> Result<[u8; 32]> {
+    read_key(text).map(|key| *key).ok_or_else(|| {
+        let message = "this is not a key; a key is 64 hex digits, or base64 of 32 bytes";
+        Error::new(ErrorKind::Argument, message)
+    })
 }

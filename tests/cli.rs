@@ -570,3 +570,123 @@ fn the_demo_needs_nothing_and_delivers_everything() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["incidents"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn presets_are_listed_told_and_printed() {
+    let place = Place::new();
+    let list = place.ok(&["presets"]);
+    assert!(
+        list.contains("jira-cloud") && list.contains("site, project"),
+        "{list}"
+    );
+    let all = &place.json(&["presets"])[0];
+    assert!(all.as_array().unwrap().len() > 20);
+    let about = place.ok(&["preset", "jira-cloud"]);
+    assert!(
+        about.contains("site: the name before .atlassian.net") && about.contains("Sources:"),
+        "{about}"
+    );
+
+    let output = place.run(&[
+        "preset",
+        "jira-cloud",
+        "--set",
+        "site=acme",
+        "--set",
+        "project=OPS",
+    ]);
+    assert_eq!(code(&output), 0);
+    let document: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(
+        document["config"]["createIncidentUrl"],
+        "https://acme.atlassian.net/rest/api/2/issue"
+    );
+    assert!(
+        err(&output).contains("unconfirmed: ") && err(&output).contains("--secrets FILE"),
+        "{}",
+        err(&output)
+    );
+    // For machines it is one line.
+    let line = place.json(&[
+        "preset",
+        "jira-cloud",
+        "--set",
+        "site=acme",
+        "--set",
+        "project=OPS",
+    ]);
+    assert_eq!(line, [document]);
+    let file = place.file("connector.json", out(&output));
+    let secrets = place.file("secrets.json", r#"{"user": "u", "password": "p"}"#);
+    place.ok(&[
+        "configure",
+        "jira",
+        file.to_str().unwrap(),
+        "--secrets",
+        secrets.to_str().unwrap(),
+    ]);
+
+    let output = place.run(&["preset", "jira-cloud", "--set", "site=acme"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("project: is missing") && err(&output).contains("takes site, project"));
+    let output = place.run(&["--json", "preset", "jira-clod"]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("did you mean jira-cloud?"));
+    assert_eq!(code(&place.run(&["preset", "jira-cloud", "--set", "site"])), 2);
+}
+
+#[test]
+fn an_export_is_taken_over_whole_or_written_to_be_finished() {
+    let place = Place::new();
+    let config = connector(9)["config"].clone();
+    let mut with_auth = config.clone();
+    with_auth["hasAuth"] = json!(true);
+    let mut open = config;
+    open["hasAuth"] = json!(false);
+    let list = json!([
+        {"connector_type_id": ".cases-webhook", "name": "open", "config": open},
+        {"connector_type_id": ".cases-webhook", "name": "with/auth", "config": with_auth},
+        {"connector_type_id": ".slack", "name": "chat", "config": {}},
+    ]);
+    let file = place.file("export.json", list.to_string());
+    let file = file.to_str().unwrap();
+    let dry = place.ok(&["import", file, "--dry-run"]);
+    assert!(
+        dry.contains("open: complete") && dry.contains("needs the secrets user, password"),
+        "{dry}"
+    );
+    assert!(!place.0.join("cases.db").exists() && !place.0.join("with-auth.connector.json").exists());
+
+    let report = &place.json(&["import", file])[0];
+    assert_eq!(report["connectors"][0]["outcome"], "configured");
+    assert_eq!(report["skipped"][0]["type"], ".slack");
+    let names: Vec<Value> = place.json(&["connectors"]);
+    assert!(names[0].to_string().contains("\"open\"") && !names[0].to_string().contains("with/auth"));
+    let written = fs::read_to_string(place.0.join("with-auth.connector.json")).unwrap();
+    let finished = place.file(
+        "finished.json",
+        written
+            .replace("\"password\": \"\"", "\"password\": \"p\"")
+            .replace("\"user\": \"\"", "\"user\": \"u\""),
+    );
+    place.ok(&["configure", "with-auth", finished.to_str().unwrap()]);
+
+    // Nothing is overwritten: neither the file nor, without --replace, the connector.
+    let output = place.run(&["import", file]);
+    assert_eq!(code(&output), 2);
+    assert!(
+        err(&output).contains("is there already; nothing was imported"),
+        "{}",
+        err(&output)
+    );
+    fs::remove_file(place.0.join("with-auth.connector.json")).unwrap();
+    let output = place.run(&["import", file]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("open: there already"), "{}", out(&output));
+    fs::remove_file(place.0.join("with-auth.connector.json")).unwrap();
+    assert!(
+        place
+            .ok(&["import", file, "--replace"])
+            .contains("open: configured")
+    );
+}

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use casehook::{Agent, Case, Connector, ErrorKind, Filter, Options, PushId, PushState};
-use casehook_test_fork::fork;
+use casehook_test_fork::{Child, fork};
 use serde_json::json;
 use support::case_system::CaseSystem;
 
@@ -34,6 +34,17 @@ fn open(path: &Path, system: &CaseSystem) -> Agent {
 
 fn case(number: u32) -> Case {
     Case::new(format!("case {number}")).id(format!("c{number}"))
+}
+
+/// Forks as a host does that says so.
+fn fork_announced(work: impl FnOnce() -> u8) -> Child {
+    casehook::fork::before();
+    let child = fork(|| {
+        casehook::fork::after_in_child();
+        work()
+    });
+    casehook::fork::after_in_parent();
+    child
 }
 
 fn integrity(path: &Path) -> String {
@@ -149,7 +160,7 @@ fn the_child_opens_another_database() {
     let (folder, system) = (support::temp_dir(), CaseSystem::start());
     let agent = open(&folder.path().join("a.db"), &system);
     let other = folder.path().join("b.db");
-    let mut child = fork(|| {
+    let mut child = fork_announced(|| {
         let own = open(&other, &system);
         let push = own.push("t", &case(1)).unwrap();
         let state = own.wait(push, PATIENCE).unwrap().state;
@@ -159,6 +170,77 @@ fn the_child_opens_another_database() {
     assert_eq!(child.wait(PATIENCE), Some(0));
     agent.close(PATIENCE).unwrap();
     assert_eq!(integrity(&other), "ok");
+}
+
+/// A child would wait for ever for a lock of SQLite's that a thread of the parent held at the fork.
+#[test]
+fn a_child_of_a_parent_at_work_opens_a_database_of_its_own() {
+    let _alone = alone();
+    let (folder, system) = (support::temp_dir(), CaseSystem::start());
+    let agent = open(&folder.path().join("a.db"), &system);
+    while_pushing(&agent, || {
+        for round in 0..40 {
+            let path = folder.path().join(format!("{round}.db"));
+            let mut child = fork_announced(|| {
+                let Ok(own) = Agent::open(&path, options().drain(false)) else {
+                    return 2;
+                };
+                let connector = agent.connector("t").err().map(|e| e.kind());
+                u8::from(connector != Some(ErrorKind::Forked) || own.close(PATIENCE).is_err())
+            });
+            assert_eq!(child.wait(PATIENCE), Some(0), "round {round}");
+        }
+    });
+    agent.close(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_child_that_nobody_announced_opens_a_database_or_is_told_that_it_cannot() {
+    let _alone = alone();
+    let (folder, system) = (support::temp_dir(), CaseSystem::start());
+    let agent = open(&folder.path().join("a.db"), &system);
+    let mut told = 0;
+    while_pushing(&agent, || {
+        for round in 0..400 {
+            let path = folder.path().join(format!("{round}.db"));
+            let mut child = fork(|| match Agent::open(&path, options().drain(false)) {
+                Ok(own) => u8::from(own.close(PATIENCE).is_err()),
+                Err(error) if error.kind() == ErrorKind::Forked => 2,
+                Err(_) => 3,
+            });
+            let code = child.wait(PATIENCE);
+            assert!(matches!(code, Some(0 | 2)), "round {round}: {code:?}");
+            told += u32::from(code == Some(2));
+            if told == 3 {
+                break;
+            }
+        }
+    });
+    assert!(told > 0, "no fork met a thread in SQLite");
+    agent.close(PATIENCE).unwrap();
+}
+
+/// Runs `work` while four threads push.
+fn while_pushing(agent: &Agent, work: impl FnOnce()) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..4u32 {
+            let stop = &stop;
+            scope.spawn(move || {
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    agent.push("t", &case(thread * 1_000_000 + number)).unwrap();
+                }
+            });
+        }
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = worked {
+            std::panic::resume_unwind(panic);
+        }
+    });
 }
 
 /// SQLite keeps the locks of a process in its memory. A child that opened the database would count the parent's as its

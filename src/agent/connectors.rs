@@ -1,5 +1,7 @@
 //! Calls about connectors: configure, look, pause, remove.
 
+use zeroize::Zeroizing;
+
 use super::Agent;
 use super::core::Core;
 use crate::connector::{Connector, SecretField, Warning};
@@ -89,6 +91,23 @@ impl Agent {
     /// Delivers for a paused connector again.
     pub fn resume(&self, name: &str) -> Result<()> {
         self.set_paused(name, false)
+    }
+
+    /// Seals every stored secret with another key, all of them or none; nothing is sent, and nothing stops meanwhile.
+    ///
+    /// With a key: have it stored safely before, since from this call on it alone opens the secrets, and open the database
+    /// with it from now on; a key file that is no longer of use stays where it is. With `None`: a new random key takes the
+    /// place of the one in the key file; both are on disk until the change is, so no crash loses it. Backups made before
+    /// still need the key of their time.
+    ///
+    /// Other processes that use the key file follow by themselves. Those that were given the old key go on delivering with
+    /// what they have read already, accept pushes, and fail with `Key` where they need to read secrets again.
+    ///
+    /// # Errors
+    /// `Key` when the present key is missing or wrong, or a stored secret is damaged; `Argument` for `None` where the
+    /// present key is not from the key file. Nothing is changed then.
+    pub fn rekey(&self, key: impl Into<Option<[u8; 32]>>) -> Result<()> {
+        self.core()?.store.rekey(key.into().map(Zeroizing::new))
     }
 
     fn kept_secrets(

@@ -13,7 +13,7 @@ use crate::drain::{Engine, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::outbox::ConnectorId;
-use crate::process::{Bell, DrainLock, ProcessGuard};
+use crate::process::{Bell, DrainLock, ProcessGuard, location};
 use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::store::{Retention, Store, StoredConnector};
 use crate::transport::{HttpTransport, Transport};
@@ -57,6 +57,7 @@ impl Core {
         };
         let (guard, store) = match place {
             Place::File(path) => {
+                location::check(path, options.trust_location)?;
                 let guard = Arc::new(ProcessGuard::take(path)?);
                 let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, key)?);
                 (Some(guard), store)

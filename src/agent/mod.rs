@@ -28,7 +28,8 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// `Send` and `Sync`; clones are handles of the same agent. Opening the same database again in one process gives another
 /// agent that shares the store and the threads. Calls block while they read or write the database, never for the network
 /// (but [`Agent::test`], [`Agent::wait`] and [`Agent::flush`]). In a forked child every call fails with
-/// [`ErrorKind::Forked`]; the child can open an agent of its own on a database that was not open at the fork.
+/// [`ErrorKind::Forked`]; the child can open an agent of its own on a database that was not open at the fork (see
+/// [`crate::fork`]).
 #[derive(Clone)]
 pub struct Agent {
     session: Arc<Session>,

@@ -7,7 +7,7 @@ use super::registry::{self, Place};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
-use crate::process::{DrainLock, ProcessGuard};
+use crate::process::{DrainLock, ProcessGuard, location};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::{KeySource, SqliteStore};
 
@@ -39,6 +39,7 @@ impl Agent {
             let message = "this process has the file open; close its agents first";
             return Err(Error::new(ErrorKind::State, message).at("from"));
         }
+        location::check(path, options.trust_location)?;
         let _guard = ProcessGuard::take(path)?;
         let lock = DrainLock::new(path);
         if !lock.try_acquire()? {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::fork;
 
 /// One database file: whoever opens or closes its core holds the lock meanwhile.
 #[derive(Default)]
@@ -51,7 +52,7 @@ fn registry() -> &'static Slots {
 /// The slot of the database at `path`, whatever way the path is spelled.
 ///
 /// # Errors
-/// `Forked` where the process was forked with this database open.
+/// `Forked` where the process was forked with this database open, or at a moment at which none can be opened.
 pub(super) fn slot(path: &Path) -> Result<(Place, Arc<Slot>)> {
     let place = match url(path) {
         // A forked child makes connections of its own, whatever its parent has open.
@@ -74,6 +75,12 @@ fn url(path: &Path) -> Option<&str> {
 }
 
 fn file(path: &Path) -> Result<PathBuf> {
+    if !fork::is_whole() {
+        let message = "this process was forked while a thread of the parent was inside SQLite, and opening a database \
+                       would hang; let the parent call casehook::fork around the fork, fork before opening, or start the \
+                       child as a new program";
+        return Err(Error::new(ErrorKind::Forked, message));
+    }
     let path = resolve(path)?;
     if is_inherited(&path) {
         let message = format!(

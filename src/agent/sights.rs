@@ -3,7 +3,7 @@
 use super::core::{Core, Document};
 use super::{Agent, preview, trial};
 use crate::connector::Connector;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Case, ConnectorHealth, ConnectorStats, Link, PushState, Request, Stats, TestReport, Timestamp,
 };
@@ -95,6 +95,27 @@ impl Agent {
             core.transport.as_ref(),
             core.clock.as_ref(),
         ))
+    }
+
+    /// Reads one incident back as the connector says, for real, and does nothing else: nothing changes, here or there.
+    ///
+    /// # Errors
+    /// `Argument` when the id is empty; as [`Agent::test`] otherwise. A connector that cannot read back gives a report that
+    /// says so.
+    pub fn test_get(&self, name: &str, external_id: &str) -> Result<TestReport> {
+        let core = self.core()?;
+        if external_id.is_empty() {
+            let message = "the incident's id in the case system must not be empty";
+            return Err(Error::new(ErrorKind::Argument, message).at("externalId"));
+        }
+        let document = core.document(name)?;
+        let whole = Connector {
+            secrets: Some(core.store.secrets(document.id)?),
+            ..document.connector.clone()
+        };
+        let prepared = whole.prepare(&core.settings, &core.sources)?;
+        let (transport, clock) = (core.transport.as_ref(), core.clock.as_ref());
+        Ok(trial::look(&prepared, external_id, transport, clock))
     }
 
     fn linked(&self, core: &Core, document: &Document, case: &Case) -> Result<Option<Link>> {

@@ -1,11 +1,13 @@
 //! Running a case's steps against the target outside the outbox, to see whether a connector is right.
 
 use super::preview::{known_id, shown, subject};
+use crate::advice::{self, Exchange};
 use crate::clock::Clock;
 use crate::connector::Prepared;
 use crate::drain::reading;
 use crate::model::{Answer, Case, Comment, Header, Link, Step, TestReport, TestStep};
 use crate::outbox::machine::Success;
+use crate::response::ResponsePath;
 use crate::step::{self, Subject};
 use crate::transport::{self, Transport};
 
@@ -33,6 +35,30 @@ pub(super) fn run(
         },
     };
     trial.report.ok = trial.steps();
+    trial.report
+}
+
+/// Reads one incident back, and does nothing else: nothing changes at the target.
+pub(super) fn look(
+    prepared: &Prepared,
+    external_id: &str,
+    transport: &dyn Transport,
+    clock: &dyn Clock,
+) -> TestReport {
+    let case = Case::new("").external_id(external_id);
+    let mut trial = Trial {
+        prepared,
+        case: &case,
+        transport,
+        clock,
+        by_link: false,
+        etag: None,
+        report: TestReport {
+            external_id: Some(external_id.to_owned()),
+            ..TestReport::default()
+        },
+    };
+    trial.report.ok = trial.step(Step::Get, None);
     trial.report
 }
 
@@ -88,6 +114,7 @@ impl Trial<'_> {
                     answer: None,
                     ok: false,
                     verdict: format!("{}: {}", error.field, error.message),
+                    suggestion: None,
                     duration_ms: 0,
                 });
                 return false;
@@ -101,15 +128,36 @@ impl Trial<'_> {
             Ok(success) => told(success),
             Err(verdict) => format!("{} ({})", verdict.message, verdict.class),
         };
+        let request = shown(step, &request, self.prepared);
+        let answer = result.as_ref().ok();
+        let answer = answer.map(|answer| shown_answer(answer, self.prepared));
+        let config = &self.prepared.config;
+        let suggestion = advice::suggest(&Exchange {
+            step,
+            request: &request,
+            answer: answer.as_ref(),
+            ok: read.is_ok(),
+            code: read.as_ref().err().map_or("", |verdict| verdict.code.as_str()),
+            verdict: &verdict,
+            status: match (&answer, &read) {
+                (Some(answer), _) => Some(answer.status),
+                (None, Err(verdict)) => verdict.http_status,
+                (None, Ok(_)) => None,
+            },
+            path: match step {
+                Step::Create => Some(config.create_id.text()),
+                Step::Get => config.get_title.as_ref().map(ResponsePath::text),
+                _ => None,
+            },
+            tells_failures: config.failure_key.is_some(),
+        });
         self.report.steps.push(TestStep {
             step,
-            request: Some(shown(step, &request, self.prepared)),
-            answer: result
-                .as_ref()
-                .ok()
-                .map(|answer| shown_answer(answer, self.prepared)),
+            request: Some(request),
+            answer,
             ok: read.is_ok(),
             verdict,
+            suggestion,
             duration_ms: u64::try_from((ended.steady.saturating_sub(started.steady)).as_millis())
                 .unwrap_or(u64::MAX),
         });
@@ -179,6 +227,6 @@ fn shown_answer(answer: &transport::Answer, prepared: &Prepared) -> Answer {
                 },
             })
             .collect(),
-        body: step::mask(&String::from_utf8_lossy(cut), &prepared.echo_masks),
+        body: step::mask_cut(&String::from_utf8_lossy(cut), &prepared.echo_masks),
     }
 }

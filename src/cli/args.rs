@@ -65,6 +65,12 @@ pub(super) struct Global {
     /// Directory with the files that secrets may refer to
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) allow_files: Option<PathBuf>,
+    /// File with the key that seals secrets, in place of CASEHOOK_KEY and FILE.key
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) key_file: Option<PathBuf>,
+    /// Use a database of another user's, or in a folder that anybody may write to
+    #[arg(long, global = true)]
+    pub(super) trust_location: bool,
     /// How many threads deliver, from 1 to 64
     #[arg(long, value_name = "N", default_value_t = 4, global = true,
           value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -128,14 +134,18 @@ Links of cases to incidents stay."
     #[command(
         after_help = "This REALLY WRITES to the target: it opens an incident, changes it and comments
 it. Nothing is stored in the outbox. Without FILE or --title a sample case is
-used.
+used. With --get-only it only reads that incident back.
 
 Example:
-  casehook --db cases.db test tracker --title \"Trial, please delete\""
+  casehook --db cases.db test tracker --title \"Trial, please delete\"
+  casehook --db cases.db test tracker --get-only 4711"
     )]
     Test {
         /// The connector's name
         name: String,
+        /// Only read this incident back; nothing is written
+        #[arg(long, value_name = "ID", conflicts_with_all = ["file", "title"])]
+        get_only: Option<String>,
         #[command(flatten)]
         case: CaseArgs,
     },
@@ -273,6 +283,48 @@ Secrets stay sealed: give every host the key that the file had (FILE.key) in CAS
         #[arg(long, value_name = "URL")]
         to: String,
     },
+    /// Take connectors over from Kibana or Terraform
+    #[command(after_help = "Examples:
+  casehook import export.ndjson --dry-run
+  casehook --db cases.db import export.ndjson
+  terraform show -json | casehook --db cases.db import -
+
+FILE is an export of Kibana's saved objects, an answer of its connector API (one
+connector or a list), or a Terraform state. Complete connectors are configured
+under their names. The others, mostly for secrets that exports do not hold, are
+written to NAME.connector.json, to be finished and given to configure; files
+that are there are never replaced. Connectors of other types are skipped.")]
+    Import {
+        /// The export, or -
+        file: PathBuf,
+        /// Only report; store and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Replace connectors of the same names
+        #[arg(long)]
+        replace: bool,
+        /// Where documents to be finished are written
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        to: PathBuf,
+    },
+    /// List the case systems that a connector is ready for
+    Presets,
+    /// Print a ready connector for a case system
+    #[command(after_help = "Examples:
+  casehook preset jira-cloud
+  casehook preset jira-cloud --set site=acme --set project=OPS > connector.json
+  casehook --db cases.db configure jira connector.json --secrets secrets.json
+
+Without --set it says what the preset takes. The document goes to standard
+output, what to know about it to standard error. Credentials may be set too, but
+other users of this machine can read them while the command runs.")]
+    Preset {
+        /// The preset's name, as `presets` lists it
+        name: String,
+        /// A parameter (repeatable)
+        #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+        set: Vec<(String, String)>,
+    },
     /// Copy the database, also while it is in use
     #[command(
         after_help = "The key of the stored secrets (FILE.key beside the database) is not in the copy."
@@ -280,6 +332,23 @@ Secrets stay sealed: give every host the key that the file had (FILE.key) in CAS
     Backup {
         /// Where the copy goes
         file: PathBuf,
+    },
+    /// Seal the stored secrets with another key
+    #[command(
+        after_help = "Without a new key a random one takes the place of the one in FILE.key beside the
+database. Otherwise store the new key safely first: it alone opens the secrets
+afterwards. It comes from --new-key-file or the environment variable
+CASEHOOK_NEW_KEY, 64 hex digits or base64 of 32 bytes. Backups made before still
+need the key of their time.
+
+Examples:
+  casehook --db cases.db rekey
+  casehook --db cases.db --key-file old.key rekey --new-key-file new.key"
+    )]
+    Rekey {
+        /// File with the new key, or -
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
     },
 }
 
@@ -370,6 +439,13 @@ fn comment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((id, text)) => Ok((id.to_owned(), text.to_owned())),
         None => Err("an id, an equals sign and a text, such as c1=\"first look\"".to_owned()),
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("a name, an equals sign and a value, such as site=acme".to_owned()),
     }
 }
 

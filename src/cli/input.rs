@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 
 use super::args::CaseArgs;
 use super::failure::Failure;
+use zeroize::Zeroizing;
+
 use crate::Case;
 
 /// The text of a file, or of standard input for `-`. A byte order mark is skipped.
@@ -39,6 +41,12 @@ pub(super) fn name(file: &Path) -> String {
     } else {
         file.display().to_string()
     }
+}
+
+/// The key in a file: 64 hex digits, or base64 of 32 bytes.
+pub(super) fn key(file: &Path) -> Result<[u8; 32], Failure> {
+    let text = Zeroizing::new(text(file)?);
+    crate::parse_key(text.trim()).map_err(|error| Failure::from(error).within(&name(file)))
 }
 
 /// The cases of a command: those of its file, or the one that its options spell. None when neither is given.

@@ -8,10 +8,13 @@ mod deliver;
 mod demo;
 mod duration;
 mod failure;
+mod import;
 mod input;
 mod logger;
 mod out;
+mod presets;
 mod pushes;
+mod rekey;
 mod show;
 mod trial;
 
@@ -131,7 +134,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Pause { name } => session.reading(|s, agent| connectors::pause(s, agent, name)),
         Verb::Resume { name } => session.reading(|s, agent| connectors::resume(s, agent, name)),
-        Verb::Test { name, case } => trial::test(session, name, case),
+        Verb::Test {
+            name,
+            get_only: Some(id),
+            ..
+        } => trial::look(session, name, id),
+        Verb::Test { name, case, .. } => trial::test(session, name, case),
         Verb::Preview { name, case } => trial::preview(session, name, case),
         Verb::Push { name, case } => pushes::push(session, name, case),
         Verb::Status { id } => session.reading(|s, agent| pushes::status(s, agent, (*id).into())),
@@ -171,6 +179,15 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
                 .json(&serde_json::json!({"moved": from.to_string_lossy()}));
             Ok(failure::OK)
         }
+        Verb::Import {
+            file,
+            to,
+            dry_run,
+            replace,
+        } => import::import(session, file, to, *dry_run, *replace),
+        Verb::Presets => presets::list(session),
+        Verb::Preset { name, set } => presets::show(session, name, set),
+        Verb::Rekey { new_key_file } => rekey::run(session, new_key_file.as_deref()),
         Verb::Backup { file } => session.reading(|s, agent| {
             agent.backup(file)?;
             s.out.text(&format!("Copied the database to {}.", file.display()));
@@ -274,6 +291,10 @@ impl Session<'_> {
         if let Some(directory) = &global.allow_files {
             options = options.allow_secret_files(directory);
         }
+        if let Some(file) = &global.key_file {
+            options = options.key(input::key(file)?);
+        }
+        options = options.trust_location(global.trust_location);
         Ok(options)
     }
 

@@ -67,15 +67,37 @@ pub(super) fn test(session: &mut Session<'_>, name: &str, case: &CaseArgs) -> Re
         let report = agent
             .test(name, &case)
             .map_err(|error| unknown(s, agent, name, error))?;
-        for (place, step) in report.steps.iter().enumerate() {
-            let everything = s.global.verbose > 0;
-            s.out
-                .text(&format!("\n{}", step_lines(place + 1, step, everything)));
-        }
-        s.out.text(&format!("\n{}", conclusion(&report)));
-        s.out.json(&report);
-        Ok(if report.ok { failure::OK } else { failure::FAILED })
+        Ok(tell(s, &report))
     })
+}
+
+/// Reads one incident back and reports how that went.
+pub(super) fn look(session: &mut Session<'_>, name: &str, id: &str) -> Result<i32, Failure> {
+    session.reading(|s, agent| {
+        let about = agent.connector(name);
+        about.map_err(|error| unknown(s, agent, name, error))?;
+        s.out.text(&wrap(
+            &format!(
+                "Reading incident {} back with connector \"{}\". Nothing is written.",
+                escape(id),
+                escape(name)
+            ),
+            0,
+        ));
+        Ok(tell(s, &agent.test_get(name, id)?))
+    })
+}
+
+/// Each step, then the conclusion.
+fn tell(session: &mut Session<'_>, report: &TestReport) -> i32 {
+    let everything = session.global.verbose > 0;
+    for (place, step) in report.steps.iter().enumerate() {
+        let lines = step_lines(place + 1, step, everything);
+        session.out.text(&format!("\n{lines}"));
+    }
+    session.out.text(&format!("\n{}", conclusion(report)));
+    session.out.json(report);
+    if report.ok { failure::OK } else { failure::FAILED }
 }
 
 /// The case of a test that names none. Its id is absent, so that no later push is linked to what the test opened.
@@ -116,6 +138,10 @@ fn step_lines(number: usize, step: &TestStep, everything: bool) -> String {
         None => quote("<", "no answer"),
     }
     lines.push(format!("   {}", wrap_from(&escape(&step.verdict), 3, 3)));
+    if let Some(suggestion) = &step.suggestion {
+        let text = format!("What to do: {}", escape(suggestion));
+        lines.push(format!("   {}", wrap_from(&text, 3, 3)));
+    }
     lines.join("\n")
 }
 
@@ -188,6 +214,7 @@ mod tests {
             }),
             ok,
             verdict: "the target refused it".to_owned(),
+            suggestion: (!ok).then(|| "mend it".to_owned()),
             duration_ms: 3,
         }
     }
@@ -197,7 +224,7 @@ mod tests {
         let text = step_lines(1, &step(false), false);
         assert!(text.starts_with("1. create: FAILED (3 ms)\n   > POST http://h/issues\n   > Content-Type: "));
         assert!(text.contains("   > {\"a\": 1}\n   < 422\n"));
-        assert!(text.contains("x…") && text.ends_with("\n   the target refused it"));
+        assert!(text.contains("x…") && text.ends_with("\n   the target refused it\n   What to do: mend it"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::config::*;
 use super::fields::{self, FIELDS};
 use super::oauth::OAuth2;
 use super::proxy::OwnProxy;
-use super::{headers, table};
+use super::{headers, table, texts, words};
 use crate::error::{Error, Result};
 use crate::model::limits;
 use crate::response::ResponsePath;
@@ -119,6 +119,8 @@ impl<'a> Reader<'a> {
                 .flatten()
                 .filter_map(|(name, value)| Some((name.clone(), value.as_u64()? as usize)))
                 .collect(),
+            texts: texts::read(self.object("texts"))?,
+            extra_tags: texts::read_tags(self.get("extraTags").and_then(Value::as_array))?,
             create_only,
             if_match: self.flag("ifMatchHeader", false),
             on_external_gone: match self.text("onExternalGone") {
@@ -135,6 +137,7 @@ impl<'a> Reader<'a> {
             find_ids,
             target,
         };
+        check_texts(&config)?;
         Ok(config)
     }
 
@@ -338,6 +341,33 @@ names!(
     true
 );
 names!(FIND, "findIncident", FindUrl, FindBody, Get, false, false);
+
+/// Refuses `case.texts.NAME` where `texts` has no such name.
+fn check_texts(config: &Config) -> Result<()> {
+    let bodies = config
+        .operations()
+        .filter_map(|operation| operation.body.as_ref());
+    let bodies = bodies.flat_map(|body| body.texts().map(|name| (body.field(), name)));
+    let urls = config
+        .urls()
+        .flat_map(|url| url.texts().map(|name| (url.field(), name)));
+    for (field, name) in bodies.chain(urls) {
+        if config.texts.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        let known: Vec<&str> = config.texts.iter().map(|(name, _)| name.as_str()).collect();
+        let known = match known.as_slice() {
+            [] => "there is no config.texts".to_owned(),
+            names => format!("config.texts has {}", names.join(", ")),
+        };
+        let message = format!(
+            "unknown variable `case.texts.{}`: {known}",
+            words::quoted(name).trim_matches('"')
+        );
+        return Err(Error::config(field, message));
+    }
+    Ok(())
+}
 
 fn together(fits: bool, field: &str, what: &str) -> Result<()> {
     if fits {

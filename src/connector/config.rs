@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::oauth::OAuth2;
 use super::proxy::OwnProxy;
+use super::texts::TextPattern;
 use crate::response::ResponsePath;
 use crate::template::{BodyTemplate, UrlTemplate};
 use crate::transport::{Method, ProxyPolicy, Verification};
@@ -54,6 +55,9 @@ pub(crate) struct Config {
     pub(crate) status_map: Map<String, Value>,
     /// Field name (`title`, `description`, `comment`, ...) and the most characters it may have.
     pub(crate) max_lengths: Vec<(String, usize)>,
+    /// Named texts for `case.texts.NAME`.
+    pub(crate) texts: Vec<(String, TextPattern)>,
+    pub(crate) extra_tags: Vec<TextPattern>,
     pub(crate) create_only: bool,
     /// The origin of createIncidentUrl, or `targetId`.
     pub(crate) target: String,

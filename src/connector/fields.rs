@@ -304,6 +304,18 @@ pub(crate) const FIELDS: &[Field] = &[
         "the most characters of title, description, severity, status, a tag, comment or fields.NAME",
     ),
     field(
+        "texts",
+        Kind::TextsByName,
+        Extension("{}"),
+        "texts put together from a case, for templates as case.texts.NAME",
+    ),
+    field(
+        "extraTags",
+        Kind::Texts,
+        Extension("[]"),
+        "tags that every case gets beside its own, put together as texts are",
+    ),
+    field(
         "createOnly",
         Kind::Bool,
         Extension("false"),
@@ -403,13 +415,13 @@ const VALUE_MAPS: &[Field] = &[
         "severity",
         Kind::Values,
         Extension("{}"),
-        "from the host's severity to the target's",
+        "from the host's severity to the target's; `*` stands for any other",
     ),
     field(
         "status",
         Kind::Values,
         Extension("{}"),
-        "from the host's status to the target's",
+        "from the host's status to the target's; `*` stands for any other",
     ),
 ];
 

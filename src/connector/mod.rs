@@ -15,6 +15,7 @@ mod secret;
 pub(crate) mod settings;
 mod shape;
 pub(crate) mod table;
+pub(crate) mod texts;
 mod warn;
 pub(crate) mod words;
 

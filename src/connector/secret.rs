@@ -10,11 +10,10 @@ use super::fields::SECRETS;
 use super::table::{Kind, child, wrong};
 use super::{SecretField, SecretSources, headers, words};
 use crate::error::{Error, Result};
+use crate::model::limits::SECRET_FILE_BYTES;
 
 /// A variable that no connector may refer to: it holds the key of all stored secrets.
 const KEY_VARIABLE: &str = "CASEHOOK_KEY";
-/// The largest file that a secret is read from, in bytes.
-const FILE_BYTES: u64 = 1024 * 1024;
 
 /// One secret value. Prints without it.
 #[derive(Clone)]
@@ -208,7 +207,8 @@ fn read_value(at: &str, value: Value) -> Result<Secret> {
 }
 
 fn json_text(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(Value::from(text).to_string())
+    // A string always has a JSON text.
+    Zeroizing::new(serde_json::to_string(text).unwrap_or_default())
 }
 
 impl Secret {
@@ -293,11 +293,11 @@ fn read_file(at: &str, shown: &str, file: &Path) -> Result<Zeroizing<String>> {
     let fail = |why: String| Error::config(at, format!("the file {} {why}", words::quoted(shown)));
     let open = std::fs::File::open(file).map_err(|e| fail(format!("cannot be opened: {}", e.kind())))?;
     let mut text = Zeroizing::new(String::with_capacity(4096));
-    open.take(FILE_BYTES + 1)
+    open.take(SECRET_FILE_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|e| fail(format!("cannot be read as UTF-8 text: {}", e.kind())))?;
-    if text.len() as u64 > FILE_BYTES {
-        return Err(fail(format!("is larger than {FILE_BYTES} bytes")));
+    if text.len() as u64 > SECRET_FILE_BYTES {
+        return Err(fail(format!("is larger than {SECRET_FILE_BYTES} bytes")));
     }
     Ok(text)
 }

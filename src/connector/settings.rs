@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::custom_hosts;
 use super::proxy;
+use super::shape;
 use super::table::{self, Field, Kind, Need};
 use crate::error::{Error, Result};
 pub(crate) use crate::transport::AllowedHosts;
@@ -121,6 +122,7 @@ impl Settings {
     /// # Errors
     /// [`crate::ErrorKind::Config`] with the path of the field at fault.
     pub fn from_json(text: &str) -> Result<Settings> {
+        shape::check_size("settings", text)?;
         let value: Value = serde_json::from_str(text)
             .map_err(|e| Error::config("settings", format!("this is not valid JSON: {e}")))?;
         let Value::Object(object) = value else {

@@ -6,6 +6,7 @@ use super::table::{child, wrong};
 use super::words;
 use crate::error::{Error, Result};
 use crate::model::limits;
+use crate::model::limits::DOCUMENT_BYTES;
 
 const CONNECTOR_TYPE: &str = ".cases-webhook";
 
@@ -44,6 +45,7 @@ pub(crate) struct Parts {
 /// Takes `{name?, config, secrets?}`, connector API JSON, a saved-objects export or line of it, or a bare
 /// config object apart.
 pub(crate) fn take_apart(text: &str) -> Result<Parts> {
+    check_size("connector", text)?;
     let mut document = match only_connector_of_export(text)? {
         Some(line) => line,
         None => parse_object("connector", text)?,
@@ -100,6 +102,7 @@ fn only_connector_of_export(text: &str) -> Result<Option<Map<String, Value>>> {
 
 /// Reads a JSON object; errors never quote the text, which may hold secrets.
 pub(crate) fn parse_object(path: &str, text: &str) -> Result<Map<String, Value>> {
+    check_size(path, text)?;
     let value: Value = serde_json::from_str(text).map_err(|e| {
         Error::config(
             path,
@@ -111,6 +114,18 @@ pub(crate) fn parse_object(path: &str, text: &str) -> Result<Map<String, Value>>
         )
     })?;
     object(path, value)
+}
+
+/// Refuses a document that is larger than any real one.
+pub(crate) fn check_size(path: &str, text: &str) -> Result<()> {
+    if text.len() <= DOCUMENT_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "this has {} bytes; at most {DOCUMENT_BYTES} are allowed",
+        text.len()
+    );
+    Err(Error::config(path, message))
 }
 
 /// A connector's name, where it is one.

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     /// An object of strings, each a header.
     Headers,
     Object(&'static [Field]),
+    /// An object of texts by name.
+    TextsByName,
     /// An object of anything.
     Values,
     /// An object of numbers of characters, under these names or `fields.NAME`.
@@ -139,7 +141,7 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
         Kind::Texts => value
             .as_array()
             .is_some_and(|list| list.iter().all(Value::is_string)),
-        Kind::Headers => {
+        Kind::Headers | Kind::TextsByName => {
             if let Some(object) = value.as_object() {
                 for (name, value) in object {
                     if !value.is_string() {
@@ -198,7 +200,7 @@ impl std::fmt::Display for Kind {
             Kind::Bool => f.write_str("true or false"),
             Kind::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
             Kind::OneOf(words) => write!(f, "one of \"{}\"", words.join("\", \"")),
-            Kind::Headers => f.write_str("an object of strings"),
+            Kind::Headers | Kind::TextsByName => f.write_str("an object of strings"),
             Kind::Object(_) | Kind::Values | Kind::Lengths(_) => f.write_str("an object"),
             Kind::Texts => f.write_str("a list of strings"),
             Kind::Size => f.write_str("a positive number of bytes, or a string such as \"1mb\""),

@@ -20,12 +20,18 @@ pub(crate) fn of_document(
         (config.update.as_ref(), "config.updateIncidentJson"),
     ] {
         if let Some(body) = operation.and_then(|operation| operation.body.as_ref()) {
-            needs(&mut list, body, field, "case.title");
-            needs(&mut list, body, field, "case.description");
+            needs(&mut list, config, body, field, "case.title");
+            needs(&mut list, config, body, field, "case.description");
         }
     }
     if let Some(body) = config.comment.as_ref().and_then(|comment| comment.body.as_ref()) {
-        needs(&mut list, body, "config.createCommentJson", "case.comment");
+        needs(
+            &mut list,
+            config,
+            body,
+            "config.createCommentJson",
+            "case.comment",
+        );
     }
     let read = config.get.as_ref().filter(|get| get.method == Method::Get);
     for operation in [read, config.update.as_ref(), config.comment.as_ref()]
@@ -121,8 +127,12 @@ fn push(list: &mut Vec<Warning>, field: &str, message: &str) {
     });
 }
 
-fn needs(list: &mut Vec<Warning>, body: &BodyTemplate, field: &str, variable: &str) {
-    if !body.uses(variable) {
+fn needs(list: &mut Vec<Warning>, config: &Config, body: &BodyTemplate, field: &str, variable: &str) {
+    let holds = |name: &str| {
+        let text = config.texts.iter().find(|(known, _)| known == name);
+        text.is_some_and(|(_, pattern)| pattern.holds(variable))
+    };
+    if !body.uses(variable) && !body.texts().any(holds) {
         push(
             list,
             field,

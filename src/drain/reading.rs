@@ -51,7 +51,7 @@ pub(crate) fn read(
 
 /// A verdict whose texts hold no secret.
 pub(crate) fn masked(mut verdict: Verdict, prepared: &Prepared) -> Verdict {
-    verdict.message = step::mask(&verdict.message, &prepared.echo_masks);
+    verdict.message = step::mask_cut(&verdict.message, &prepared.echo_masks);
     verdict
 }
 
@@ -67,7 +67,9 @@ fn success(
             let created = step::create::read(config, answer)?;
             Success::Created {
                 external_id: created.external_id,
-                view_url: created.view_url,
+                view_url: created
+                    .view_url
+                    .filter(|url| step::mask(url, &prepared.echo_masks) == *url),
             }
         }
         Step::Find => Success::Found(step::find::read(config, answer)?),
@@ -81,12 +83,18 @@ fn success(
         }
         Step::Get => {
             let got = step::get::read(config, answer)?;
-            let told = got.view_url.is_some();
-            let url = match got.view_url {
+            // A link that repeats a secret is not shown to anybody.
+            let shown = got
+                .view_url
+                .filter(|url| step::mask(url, &prepared.echo_masks) == *url);
+            let told = shown.is_some();
+            // Whatever a title repeats must not come back through the link that is made of it.
+            let title = got.title.map(|title| step::mask(&title, &prepared.echo_masks));
+            let url = match shown {
                 Some(url) => url,
                 None => {
                     let titled = Subject {
-                        external_title: got.title.as_deref(),
+                        external_title: title.as_deref(),
                         ..*subject
                     };
                     step::get::view_url(config, &titled).map_err(|error| step::Unusable {
@@ -96,7 +104,7 @@ fn success(
                 }
             };
             Success::Got {
-                title: got.title.map(|title| step::mask(&title, &prepared.echo_masks)),
+                title,
                 url,
                 told,
                 etag: got.etag,

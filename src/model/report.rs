@@ -59,6 +59,8 @@ pub struct TestStep {
     pub ok: bool,
     /// What casehook makes of it, and what to do when it failed.
     pub verdict: String,
+    /// What most likely is to be changed in the connector, where something is known about it.
+    pub suggestion: Option<String>,
     /// How long the exchange took, in milliseconds.
     pub duration_ms: u64,
 }

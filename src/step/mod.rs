@@ -6,7 +6,6 @@ pub(crate) mod create;
 pub(crate) mod find;
 pub(crate) mod get;
 mod headers;
-mod mask;
 #[cfg(test)]
 mod tests;
 pub(crate) mod update;
@@ -20,7 +19,7 @@ use crate::model::{Case, Comment, Step};
 use crate::template::{RenderError, Variables};
 use crate::transport::{Method, Request};
 
-pub(crate) use mask::mask;
+pub(crate) use crate::mask::{mask, mask_cut};
 
 /// What a request is about.
 #[derive(Debug, Clone, Copy)]

@@ -93,6 +93,8 @@ pub(super) fn config() -> Config {
         view_url_key: None,
         severity_map: Map::new(),
         status_map: Map::new(),
+        texts: Vec::new(),
+        extra_tags: Vec::new(),
         max_lengths: Vec::new(),
         create_only: false,
         target: "http://h".to_owned(),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Subject;
 use crate::connector::Config;
+use crate::connector::texts::{Filling, TextPattern};
 use crate::template::Variables;
 
 /// Owner of everything that [`Variables`] borrows.
@@ -18,6 +19,7 @@ pub(super) struct Values<'a> {
     status: Option<Value>,
     tags: Cow<'a, [String]>,
     fields: Cow<'a, Map<String, Value>>,
+    texts: Vec<(String, String)>,
 }
 
 impl<'a> Values<'a> {
@@ -25,17 +27,30 @@ impl<'a> Values<'a> {
         let case = subject.case;
         let comment = subject.comment.map_or("", |comment| comment.text.as_str());
         let limit = |name: &str| limit(config, name);
+        let title = cut(&case.title, limit("title"));
+        let description = cut(
+            case.description.as_deref().unwrap_or_default(),
+            limit("description"),
+        );
+        let filling = Filling {
+            id: case.id.as_deref().unwrap_or_default(),
+            title: &title,
+            description: &description,
+            severity: case.severity.as_deref().unwrap_or_default(),
+            status: case.status.as_deref().unwrap_or_default(),
+        };
+        let tags = with_extra(cut_all(&case.tags, limit("tags")), &config.extra_tags, filling);
+        let texts = config.texts.iter();
+        let texts = texts.map(|(name, pattern)| (name.clone(), pattern.fill(filling)));
         Values {
             subject,
-            title: cut(&case.title, limit("title")),
-            description: cut(
-                case.description.as_deref().unwrap_or_default(),
-                limit("description"),
-            ),
+            texts: texts.collect(),
+            title,
+            description,
             comment: cut(comment, limit("comment")),
             severity: mapped(&config.severity_map, case.severity.as_deref(), limit("severity")),
             status: mapped(&config.status_map, case.status.as_deref(), limit("status")),
-            tags: cut_all(&case.tags, limit("tags")),
+            tags,
             fields: cut_fields(config, &case.fields),
         }
     }
@@ -49,6 +64,7 @@ impl<'a> Values<'a> {
             status: self.status.as_ref(),
             tags: &self.tags,
             fields: Some(&self.fields),
+            texts: &self.texts,
             comment: &self.comment,
             comment_id: self.subject.comment.map_or("", |comment| comment.id.as_str()),
             external_id: self.subject.external_id.unwrap_or_default(),
@@ -65,10 +81,10 @@ fn limit(config: &Config, name: &str) -> Option<usize> {
         .map(|(_, limit)| *limit)
 }
 
-/// What the map puts in the place of the value; else the value itself.
+/// What the map puts in the place of the value, or under `*` in that of any other; else the value itself.
 fn mapped(map: &Map<String, Value>, value: Option<&str>, limit: Option<usize>) -> Option<Value> {
     let value = value?;
-    Some(match map.get(value) {
+    Some(match map.get(value).or_else(|| map.get("*")) {
         Some(other) => other.clone(),
         None => Value::from(cut(value, limit).into_owned()),
     })
@@ -91,6 +107,19 @@ fn cut_all(texts: &[String], limit: Option<usize>) -> Cow<'_, [String]> {
         return Cow::Borrowed(texts);
     }
     Cow::Owned(texts.iter().map(|text| cut(text, limit).into_owned()).collect())
+}
+
+/// The tags and those that the connector adds. What needs the case's id is left out where there is none.
+fn with_extra<'a>(tags: Cow<'a, [String]>, extra: &[TextPattern], filling: Filling<'_>) -> Cow<'a, [String]> {
+    let mut tags = tags;
+    for pattern in extra {
+        let tag = pattern.fill(filling);
+        let about_nobody = filling.id.is_empty() && pattern.needs_id();
+        if !about_nobody && !tag.is_empty() && !tags.contains(&tag) {
+            tags.to_mut().push(tag);
+        }
+    }
+    tags
 }
 
 /// Limits of the host's own fields are named `fields.NAME` and hold for texts.
@@ -134,6 +163,10 @@ mod tests {
         let map = serde_json::from_str(r#"{"high":2}"#).unwrap();
         assert_eq!(mapped(&map, Some("high"), None), Some(Value::from(2)));
         assert_eq!(mapped(&map, Some("low"), Some(2)), Some(Value::from("l\u{2026}")));
+        assert_eq!(mapped(&map, None, None), None);
+        let map = serde_json::from_str(r#"{"high":2,"*":3}"#).unwrap();
+        assert_eq!(mapped(&map, Some("high"), None), Some(Value::from(2)));
+        assert_eq!(mapped(&map, Some("dire"), None), Some(Value::from(3)));
         assert_eq!(mapped(&map, None, None), None);
     }
 }

@@ -95,6 +95,11 @@ pub(crate) trait Store: Send + Sync {
     fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, zeroize::Zeroizing<String>)>>;
     /// Whether any secret is stored for it (needs no key).
     fn has_secrets(&self, id: ConnectorId) -> Result<bool>;
+    /// Seals every secret with another key, all or none: with this one, from then on the store's, or without one with a new
+    /// key in the key file. `Key` error when the present key is missing or wrong or a row is damaged; `Argument` without a
+    /// key where the present one is not in a key file. Other stores of the same database get `Key` errors until they have
+    /// the new key; those with the key file go on.
+    fn rekey(&self, key: Option<zeroize::Zeroizing<[u8; 32]>>) -> Result<()>;
     /// Forgets the connector, its secrets included; links and comment marks stay. `State` error while pushes
     /// are undelivered (queued, sending, waiting, held, failed) and `undelivered` says `Refuse`; with
     /// `Cancel` they are cancelled, but a `sending` one still refuses.

@@ -26,7 +26,10 @@ impl BodyTemplate {
         for sample in ["sample", HOSTILE, ""] {
             let body = template
                 .compiled
-                .render(|variable, _| Ok(sample_value(variable, sample)))
+                .render(|variable, bare| match (variable, sample) {
+                    (Variable::Text(_), "") if !bare => Ok(String::new()),
+                    _ => Ok(sample_value(variable, sample)),
+                })
                 .map_err(|error| Error::config(field, error.message))?;
             if let Err(message) = check_json(&body) {
                 return Err(Error::config(
@@ -46,11 +49,25 @@ impl BodyTemplate {
         self.compiled.uses(variable)
     }
 
+    /// The names of `case.texts.NAME` in use.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.compiled.texts()
+    }
+
+    /// The field of the document that the template stands in.
+    pub(crate) fn field(&self) -> &'static str {
+        self.compiled.field()
+    }
+
     /// The body as it is sent: valid JSON.
     pub(crate) fn render(&self, variables: &Variables<'_>) -> Result<String, RenderError> {
         let body = self
             .compiled
-            .render(|variable, _| self.json(&value(variable, variables)))?;
+            .render(|variable, bare| match (variable, value(variable, variables)) {
+                // A text that is only asked for: its section is left out where it is empty.
+                (Variable::Text(_), JsonValue::Text("")) if !bare => Ok(String::new()),
+                (_, value) => self.json(&value),
+            })?;
         match check_json(&body) {
             Ok(()) => Ok(body),
             Err(message) => Err(self.compiled.error(format!(
@@ -99,6 +116,7 @@ fn value<'a>(variable: &Variable, variables: &Variables<'a>) -> JsonValue<'a> {
         Variable::Status => or_empty(variables.status),
         Variable::Tags => JsonValue::Tags(variables.tags),
         Variable::Field(name) => or_empty(variables.fields.and_then(|fields| fields.get(name))),
+        Variable::Text(name) => JsonValue::Text(variables.text(name)),
         Variable::Comment => JsonValue::Text(variables.comment),
         Variable::CommentId => JsonValue::Text(variables.comment_id),
         Variable::ExternalId => JsonValue::Text(variables.external_id),
@@ -221,6 +239,30 @@ mod tests {
                 "{template}"
             );
         }
+    }
+
+    #[test]
+    fn a_section_on_a_text_is_left_out_where_it_is_empty() {
+        let body = compile(
+            r#"{ {{#case.texts.s}}"p":{{{case.severity}}},{{/case.texts.s}}"t":{{{case.texts.t}}} }"#,
+        );
+        let body = body.unwrap();
+        let render = |s: &str| {
+            let texts = [("s".to_owned(), s.to_owned()), ("t".to_owned(), String::new())];
+            let variables = Variables {
+                texts: &texts,
+                ..Variables::default()
+            };
+            body.render(&variables).unwrap()
+        };
+        assert_eq!(render("high"), r#"{ "p":"","t":"" }"#);
+        assert_eq!(render(""), r#"{ "t":"" }"#);
+        let error = compile(r#"{"a":1,{{#case.texts.s}}"p":1{{/case.texts.s}}}"#).unwrap_err();
+        assert!(
+            error.message().contains("invalid JSON with sample values"),
+            "{error}"
+        );
+        assert_eq!(body.texts().collect::<Vec<_>>(), ["s", "t"]);
     }
 
     #[test]

@@ -65,6 +65,14 @@ impl Compiled {
         self.variables.iter().any(|used| used.variable.name() == name)
     }
 
+    /// The names of `case.texts.NAME` in use.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().filter_map(|used| match &used.variable {
+            Variable::Text(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     pub(super) fn error(&self, message: impl Into<String>) -> RenderError {
         RenderError {
             field: self.field,

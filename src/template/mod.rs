@@ -39,10 +39,19 @@ pub(crate) struct Variables<'a> {
     pub(crate) status: Option<&'a Value>,
     pub(crate) tags: &'a [String],
     pub(crate) fields: Option<&'a Map<String, Value>>,
+    /// What `case.texts.NAME` stands for, by name.
+    pub(crate) texts: &'a [(String, String)],
     pub(crate) comment: &'a str,
     pub(crate) comment_id: &'a str,
     pub(crate) external_id: &'a str,
     pub(crate) external_title: &'a str,
+}
+
+impl<'a> Variables<'a> {
+    fn text(&self, name: &str) -> &'a str {
+        let found = self.texts.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, text)| text)
+    }
 }
 
 /// Why a template could not be rendered with these values.

@@ -13,6 +13,8 @@ pub(super) enum Variable {
     Tags,
     /// `case.fields.NAME`.
     Field(String),
+    /// `case.texts.NAME`: put together by the connector.
+    Text(String),
     Comment,
     CommentId,
     ExternalId,
@@ -24,6 +26,7 @@ use Variable::{
 };
 
 const FIELDS: &str = "case.fields.";
+const TEXTS: &str = "case.texts.";
 
 const NAMES: [(&str, Variable); 11] = [
     ("case.id", Id),
@@ -41,13 +44,14 @@ const NAMES: [(&str, Variable); 11] = [
 ];
 
 /// Names of objects, which have no text.
-const OBJECTS: [&str; 4] = ["case", "case.fields", "external", "external.system"];
+const OBJECTS: [&str; 5] = ["case", "case.fields", "case.texts", "external", "external.system"];
 
 impl Variable {
     /// As templates write it.
     pub(super) fn name(&self) -> String {
         match self {
             Variable::Field(name) => format!("{FIELDS}{name}"),
+            Variable::Text(name) => format!("{TEXTS}{name}"),
             _ => NAMES
                 .iter()
                 .find(|(_, variable)| variable == self)
@@ -72,6 +76,9 @@ pub(super) fn resolve(slot: Slot, name: &str) -> Result<Variable, String> {
         && !field.is_empty()
     {
         return Ok(Variable::Field(field.to_owned()));
+    }
+    if let Some(text) = name.strip_prefix(TEXTS).filter(|text| !text.is_empty()) {
+        return Ok(Variable::Text(text.to_owned()));
     }
     let found = NAMES.iter().find(|(known, _)| *known == name);
     if let Some((_, variable)) = found

@@ -43,6 +43,11 @@ impl UrlTemplate {
         self.compiled.uses(variable)
     }
 
+    /// The names of `case.texts.NAME` in use.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.compiled.texts()
+    }
+
     /// The text as rendered; use [`UrlTemplate::url`] for a URL to send to.
     ///
     /// Errors on an id that would lead to another resource (R5): an empty one, `.` and `..`.
@@ -93,6 +98,7 @@ impl UrlTemplate {
             Variable::Id => (variables.id, true),
             Variable::ExternalId => (variables.external_id, true),
             Variable::Title => (variables.title, false),
+            Variable::Text(name) => (variables.text(name), true),
             Variable::ExternalTitle => (variables.external_title, false),
             // No slot of a URL knows the others.
             _ => ("", false),

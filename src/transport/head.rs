@@ -2,6 +2,7 @@
 
 use ureq::http::{self, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
+use zeroize::Zeroizing;
 
 use super::phase::Exchange;
 use super::{Failure, FailureKind, HeaderField, Method, Request, redirect};
@@ -18,8 +19,9 @@ const OWN_HEADERS: [&str; 8] = [
     "upgrade",
 ];
 
-/// What stands for `authorization` until the head is written: ureq refuses one with bytes above 0x7f.
-const AUTHORIZATION_STAND_IN: &str = "x-casehook-authorization";
+/// How the text begins that stands for a secret value until the bytes are written: what ureq is not told it can neither log
+/// nor keep in its buffers. It also refuses an `authorization` with bytes above 0x7f, and so gets none.
+const STAND_IN: &str = "casehook-stand-in";
 
 /// The head of a request; what the connection must know of it goes into `exchange`.
 pub(super) fn write(
@@ -40,19 +42,31 @@ pub(super) fn write(
         .map_err(|error| unsendable(format!("{} cannot be asked for: {error}", redirect::named(url))))?;
     let mut longest = url.as_str().len();
     let fields = request.headers.iter().filter(|field| all || field.travels);
-    for HeaderField { name, value, .. } in fields.filter(|field| !is_own(&field.name)) {
-        let mut bytes = Vec::with_capacity(value.len());
+    for HeaderField {
+        name, value, secret, ..
+    } in fields.filter(|field| !is_own(&field.name))
+    {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
         for c in value.chars() {
             bytes.push(u8::try_from(u32::from(c)).map_err(|_| bad_header(name))?);
         }
         longest = longest.max(name.len() + bytes.len());
-        let mut key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
-        if key == "authorization" && !bytes.is_ascii() {
-            key = HeaderName::from_static(AUTHORIZATION_STAND_IN);
-            exchange.rename = Some((AUTHORIZATION_STAND_IN, "authorization"));
-        }
-        let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| bad_header(name))?;
-        value.set_sensitive(true);
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
+        let value = if *secret || key == "authorization" {
+            if !bytes
+                .iter()
+                .all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f))
+            {
+                return Err(bad_header(name));
+            }
+            let text = format!("{STAND_IN}-{:016x}", fastrand::u64(..));
+            let stand_in = HeaderValue::from_str(&text).map_err(|_| bad_header(name))?;
+            longest = longest.max(name.len() + text.len());
+            exchange.stand_ins.push((text, bytes));
+            stand_in
+        } else {
+            HeaderValue::from_bytes(&bytes).map_err(|_| bad_header(name))?
+        };
         head.headers_mut().append(key, value);
     }
     // The connector's own word for it stays behind where its headers do.
@@ -65,7 +79,7 @@ pub(super) fn write(
     head.headers_mut().insert("host", host);
     head.headers_mut()
         .insert("accept-encoding", HeaderValue::from_static("gzip"));
-    // Room for method, version, separators, the stand-in's name and the end of the head.
+    // Room for method, version, separators and the end of the head.
     exchange.longest_line = longest + 64;
     Ok(head)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::der::Decode;
+use pkcs8::pkcs5::EncryptionScheme;
 use ring::digest;
 use rustls::crypto::ring as provider;
 use rustls::sign::CertifiedKey;
@@ -16,6 +17,11 @@ use zeroize::Zeroizing;
 
 use super::pem::{self, Section, WRONG_PASSPHRASE};
 use super::{certificate, roots};
+use crate::model::limits::KEY_ITERATIONS;
+
+/// What scrypt may take to open a key, in bytes, and how often; OpenSSL makes keys that take 16 MiB, once.
+const SCRYPT_BYTES: u64 = 64 * 1024 * 1024;
+const SCRYPT_PARALLEL: u16 = 4;
 
 /// A certificate chain and the key that fits it. Two are equal when certificates are; prints without the key.
 #[derive(Clone)]
@@ -176,6 +182,7 @@ fn plain(section: &Section, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8
     }
     let info = EncryptedPrivateKeyInfoRef::from_der(&section.der)
         .map_err(|_| flaw("key", "the encrypted key cannot be read"))?;
+    check_cost(&info.encryption_algorithm)?;
     let opened = info.decrypt(passphrase).map_err(|error| match error {
         pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
             flaw("password", WRONG_PASSPHRASE)
@@ -186,6 +193,39 @@ fn plain(section: &Section, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8
         ),
     })?;
     Ok(Zeroizing::new(opened.as_bytes().to_vec()))
+}
+
+/// Refuses a key that would take long, or much memory, to open.
+fn check_cost(scheme: &EncryptionScheme) -> Result<(), Flaw> {
+    let EncryptionScheme::Pbes2(parameters) = scheme else {
+        // Its counter has 16 bits.
+        return Ok(());
+    };
+    if let Some(pbkdf2) = parameters.kdf.pbkdf2()
+        && pbkdf2.iteration_count > KEY_ITERATIONS
+    {
+        let message = format!(
+            "opening the key takes {} iterations; at most {KEY_ITERATIONS} are allowed, as \
+             `openssl pkcs8 -topk8 -v2 aes-256-cbc` makes it",
+            pbkdf2.iteration_count
+        );
+        return Err(flaw("key", message));
+    }
+    if let Some(scrypt) = parameters.kdf.scrypt() {
+        let memory = scrypt
+            .cost_parameter
+            .saturating_mul(128)
+            .saturating_mul(u64::from(scrypt.block_size));
+        if memory > SCRYPT_BYTES || scrypt.parallelization > SCRYPT_PARALLEL {
+            let message = format!(
+                "opening the key takes {memory} bytes of memory, {} times; at most {SCRYPT_BYTES}, {SCRYPT_PARALLEL} \
+                 times, are allowed, as `openssl pkcs8 -topk8 -scrypt` makes it",
+                scrypt.parallelization
+            );
+            return Err(flaw("key", message));
+        }
+    }
+    Ok(())
 }
 
 impl PartialEq for Identity {

@@ -7,9 +7,18 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::certificate;
 use super::identity::{Flaw, Identity, flaw};
+use crate::model::limits::{KEY_ITERATIONS, PKCS12_BYTES};
+
+/// Each costs a derivation of its own; a file has one for its certificates and one for its key.
+const ENCRYPTED_PARTS: usize = 16;
+/// Object identifiers, as they stand in a file: PBES2, the ones of PKCS #12 itself, scrypt (which takes memory).
+const PBES2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
+const PBES1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
+const SCRYPT: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b];
 
 /// The key of a PKCS #12 file, its certificate, and those that lead from there to an authority.
 pub(super) fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
+    check_cost(der)?;
     // The reader is young: a panic on a strange file must not become the caller's.
     let archive = catch_unwind(AssertUnwindSafe(|| Pkcs12Archive::from_pkcs12(der, passphrase)))
         .unwrap_or(Err(p12_keystore::error::Error::InvalidData))
@@ -50,6 +59,35 @@ pub(super) fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
     Err(flaw("pfx", why))
 }
 
+/// Refuses a file that would take long to open. The reader itself refuses more than `KEY_ITERATIONS` for one part.
+fn check_cost(der: &[u8]) -> Result<(), Flaw> {
+    if der.len() > PKCS12_BYTES {
+        let message = format!(
+            "this PKCS #12 file has {} bytes; at most {PKCS12_BYTES} are allowed",
+            der.len()
+        );
+        return Err(flaw("pfx", message));
+    }
+    let count = |oid: &[u8]| der.windows(oid.len()).filter(|window| *window == oid).count();
+    let parts = count(PBES2) + count(PBES1);
+    if parts > ENCRYPTED_PARTS {
+        let message =
+            format!("this PKCS #12 file has {parts} encrypted parts; at most {ENCRYPTED_PARTS} are allowed");
+        return Err(flaw("pfx", message));
+    }
+    if count(SCRYPT) > 0 {
+        return Err(unsupported());
+    }
+    Ok(())
+}
+
+fn unsupported() -> Flaw {
+    flaw(
+        "pfx",
+        "this PKCS #12 file is encrypted in a way that is not supported; make it anew with `openssl pkcs12 -export`",
+    )
+}
+
 fn refused(error: &p12_keystore::error::Error) -> Flaw {
     use p12_keystore::error::Error;
     match error {
@@ -57,9 +95,13 @@ fn refused(error: &p12_keystore::error::Error) -> Flaw {
             "password",
             "the passphrase (the secret password) does not open the PKCS #12 file",
         ),
-        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => flaw(
+        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => unsupported(),
+        Error::InvalidParameters => flaw(
             "pfx",
-            "this PKCS #12 file is encrypted in a way that is not supported; make it anew with `openssl pkcs12 -export`",
+            format!(
+                "opening this PKCS #12 file takes more than {KEY_ITERATIONS} iterations, or its parameters are broken; make \
+                 it anew with `openssl pkcs12 -export`"
+            ),
         ),
         _ => flaw("pfx", "this is not a PKCS #12 file, or a broken one"),
     }

@@ -6,6 +6,8 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::{Failure, FailureKind};
 
 /// Bytes of an answer's first line that hold its status.
@@ -41,8 +43,8 @@ pub(super) struct Exchange {
     pub(super) longest_line: usize,
     /// Whether the request was handed to an HTTP proxy that sends it on, so that the answer may be the proxy's own.
     pub(super) forwarded: bool,
-    /// A header name of the request's head and what stands for it on the wire.
-    pub(super) rename: Option<(&'static str, &'static str)>,
+    /// Texts in the request's head, in its order, and the secrets that go on the wire in their place.
+    pub(super) stand_ins: Vec<(String, Zeroizing<Vec<u8>>)>,
 }
 
 impl Exchange {
@@ -57,7 +59,7 @@ impl Exchange {
             cause: None,
             longest_line: 0,
             forwarded: false,
-            rename: None,
+            stand_ins: Vec::new(),
         }
     }
 

@@ -15,6 +15,7 @@ use url::Host;
 
 use super::TlsPolicy;
 use super::verify::{Trust, Verifier};
+use crate::process::fork;
 
 /// How to speak TLS with this host and port under that policy.
 pub(super) fn config(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Result<ClientConfig, String> {
@@ -116,6 +117,11 @@ pub(super) fn refused_certificate(alert: AlertDescription) -> String {
 /// The authorities of the system and those that came with casehook. Loaded once, when needed.
 fn usual_trust() -> &'static Trust {
     static TRUST: OnceLock<Trust> = OnceLock::new();
+    if let Some(trust) = TRUST.get() {
+        return trust;
+    }
+    // A child that was forked meanwhile would wait for it for ever.
+    let _loading = fork::hold_off();
     TRUST.get_or_init(|| {
         let mut store = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),

@@ -14,6 +14,7 @@ use super::NetworkPolicy;
 use super::connect::not_connected;
 use super::pem::to_base64;
 use super::{Answer, Failure, FailureKind, HeaderField, Method, Request, redirect};
+use crate::mask::{mask, mask_bytes, mask_cut};
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -26,6 +27,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many tokens are kept; those that nobody waits for go first.
 const MAX_TOKENS: usize = 256;
+
+/// Tokens shorter than this, in bytes, are not masked in answers: that would change ids and other texts that they stand in.
+const MASKED_BYTES: usize = 8;
 
 /// How a token is asked for. Prints without the client's secret.
 #[derive(Clone)]
@@ -180,22 +184,20 @@ impl Token {
 
     /// Takes the token out of what a server echoed: nobody beyond the transport knows it, so nobody else can.
     pub(super) fn mask(&self, result: &mut Result<Answer, Failure>) {
+        if self.secret.len() < MASKED_BYTES {
+            return;
+        }
+        let masks = std::slice::from_ref(&self.secret);
         match result {
             Ok(answer) => {
                 for (_, value) in &mut answer.headers {
-                    *value = value.replace(self.secret.as_str(), "***");
+                    *value = mask(value, masks);
                 }
-                while let Some(at) = find(&answer.body, self.secret.as_bytes()) {
-                    answer.body.splice(at..at + self.secret.len(), *b"***");
-                }
+                answer.body = mask_bytes(&answer.body, &self.secret);
             }
-            Err(failure) => failure.message = failure.message.replace(self.secret.as_str(), "***"),
+            Err(failure) => failure.message = mask_cut(&failure.message, masks),
         }
     }
-}
-
-fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    bytes.windows(part.len()).position(|window| window == part)
 }
 
 /// The tokens that are known.

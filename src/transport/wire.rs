@@ -5,6 +5,7 @@ use std::{fmt, mem};
 
 use rustls::{AlertDescription, ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::buffers::{SIZE, WireBuffers};
 use super::link::{self, Link};
@@ -24,6 +25,7 @@ pub(super) struct Wire {
     buffers: WireBuffers,
     /// Bytes of the request that were not handed to the socket yet.
     pending: Vec<u8>,
+    holds_secrets: bool,
     /// Writing failed after some of the request was taken: the answer may say why, and nothing follows it.
     broken: Option<io::Error>,
     /// The other end is an HTTP proxy that sends requests on.
@@ -36,6 +38,7 @@ impl Wire {
             stream,
             buffers: WireBuffers::default(),
             pending: Vec::new(),
+            holds_secrets: false,
             broken: None,
             forward,
         }
@@ -51,6 +54,9 @@ impl Wire {
             Stream::Tls(tls) => tls.write_all(&pending).and_then(|()| tls.flush()),
         };
         self.pending = pending;
+        if mem::take(&mut self.holds_secrets) {
+            self.pending.zeroize();
+        }
         self.pending.clear();
         match result {
             Err(error) if phase::with(|e| e.written > 0 && e.cause == Some(Cause::Peer)) => {
@@ -101,15 +107,8 @@ impl Transport for Wire {
             _ => Vec::new(),
         };
         let bytes = if rewritten.is_empty() { bytes } else { &rewritten };
-        match phase::with(|exchange| exchange.rename).and_then(|(from, to)| Some((find(bytes, from)?, to))) {
-            Some((at, to)) => {
-                phase::with(|exchange| exchange.rename = None);
-                self.pending.extend_from_slice(&bytes[..at.start]);
-                self.pending.extend_from_slice(to.as_bytes());
-                self.pending.extend_from_slice(&bytes[at.end..]);
-            }
-            None => self.pending.extend_from_slice(bytes),
-        }
+        let pending = &mut self.pending;
+        self.holds_secrets |= phase::with(|exchange| add(pending, bytes, &mut exchange.stand_ins));
         if self.pending.len() >= SIZE {
             self.flush()?;
         }
@@ -144,6 +143,29 @@ impl fmt::Debug for Wire {
             .field("tls", &self.is_tls())
             .finish_non_exhaustive()
     }
+}
+
+/// Adds bytes to what is to be written, secrets in the places of what stands for them; whether there were any.
+fn add(pending: &mut Vec<u8>, mut bytes: &[u8], stand_ins: &mut Vec<(String, Zeroizing<Vec<u8>>)>) -> bool {
+    if stand_ins.is_empty() {
+        pending.extend_from_slice(bytes);
+        return false;
+    }
+    // Growing later would leave copies behind.
+    pending.reserve(bytes.len() + stand_ins.iter().map(|(_, secret)| secret.len()).sum::<usize>());
+    let next = |bytes: &[u8], stand_ins: &[(String, Zeroizing<Vec<u8>>)]| {
+        let places = stand_ins.iter().enumerate();
+        let found = places.filter_map(|(place, (text, _))| Some((find(bytes, text)?, place)));
+        found.min_by_key(|(at, _)| at.start)
+    };
+    while let Some((at, place)) = next(bytes, stand_ins) {
+        let (_, secret) = stand_ins.swap_remove(place);
+        pending.extend_from_slice(&bytes[..at.start]);
+        pending.extend_from_slice(&secret);
+        bytes = &bytes[at.end..];
+    }
+    pending.extend_from_slice(bytes);
+    true
 }
 
 /// With TLS 1.3 a server refuses the client's certificate only after the client has begun to write. It has
@@ -182,9 +204,10 @@ fn refused_by_alert(tls: &StreamOwned<ClientConnection, Link>, error: io::Error)
     error
 }
 
-/// Where a header name stands at the start of a line.
-fn find(bytes: &[u8], name: &str) -> Option<std::ops::Range<usize>> {
-    let line: Vec<u8> = [b"\n", name.as_bytes(), b":"].concat();
-    let at = bytes.windows(line.len()).position(|window| window == line)? + 1;
-    Some(at..at + name.len())
+/// Where a text stands.
+fn find(bytes: &[u8], text: &str) -> Option<std::ops::Range<usize>> {
+    let at = bytes
+        .windows(text.len())
+        .position(|window| window == text.as_bytes())?;
+    Some(at..at + text.len())
 }

@@ -62,6 +62,11 @@ class Casehook:
     def push(self, params):
         return self("push", "redmine", "-", document=params)[0]["id"]
 
+    def preset(self, name, **parameters):
+        """A connector document from one of casehook's own presets."""
+        words = [word for key, value in parameters.items() for word in ("--set", f"{key}={value}")]
+        return self("preset", name, *words)[0]
+
     def pushes(self):
         return {push["id"]: push for push in self("list", "--limit", "1000")}
 
@@ -126,30 +131,18 @@ class Redmine:
             issue["notes"] = [entry["notes"] for entry in issue["journals"] if entry.get("notes")]
         return whole
 
-    def connector(self):
-        issue = self.url + "/issues/{{{external.system.id}}}"
-        fields = '"subject":{{{case.title}}},"description":{{{case.description}}}'
-        return {
-            "config": {
-                "createIncidentUrl": self.url + "/issues.json",
-                "createIncidentJson": '{"issue":{"project_id":"cases",' + fields + "}}",
-                "createIncidentResponseKey": "issue.id",
-                "getIncidentUrl": issue + ".json",
-                "getIncidentResponseExternalTitleKey": "issue.subject",
-                "viewIncidentUrl": issue,
-                "updateIncidentUrl": issue + ".json",
-                "updateIncidentJson": '{"issue":{' + fields + "}}",
-                "createCommentUrl": issue + ".json",
-                "createCommentJson": '{"issue":{"notes":{{{case.comment}}}}}',
-                "hasAuth": True,
-                # The case's id stands in its title: that is how a create without an answer is looked up.
-                "findIncidentUrl": self.url + "/issues.json?project_id=cases&status_id=*&subject=~{{{case.id}}}",
-                "findIncidentResponseKey": "issues[].id",
-                "findSettleMs": 2000,
-                "retry": {"baseMs": 200, "capMs": 2000},
-            },
-            "secrets": self.secrets,
+    def connector(self, casehook):
+        """The preset, and how a create without an answer is looked up here: by the case's id, which stands in its title."""
+        key = self.get("/users/current.json")["user"]["api_key"]
+        document = casehook.preset("redmine", url=self.url, project="cases", key=key)
+        document["config"] |= {
+            "onUncertainCreate": "find",
+            "findIncidentUrl": self.url + "/issues.json?project_id=cases&status_id=*&subject=~{{{case.id}}}",
+            "findIncidentResponseKey": "issues[].id",
+            "findSettleMs": 2000,
+            "retry": {"baseMs": 200, "capMs": 2000},
         }
+        return document
 
 
 def params(number, version, comments):
@@ -182,7 +175,7 @@ def scenario(casehook, redmine, count, checks):
         expected[number] = (version, comments)
         return casehook.push(params(number, version, comments))
 
-    casehook("configure", "redmine", "-", document=redmine.connector())
+    casehook("configure", "redmine", "-", document=redmine.connector(casehook))
 
     # Without anything in the background: `push` stores, `wait` and `drain` deliver.
     early = [push(number, 1, 2) for number in range(1, 6)]

@@ -1,44 +1,23 @@
 //! `casehook_agent`: opening, closing, releasing.
 
 use std::ffi::c_char;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use casehook_rs::{Agent, ErrorKind, Options};
+use serde::Serialize;
 
-use crate::error::{Failure, casehook_error};
-use crate::guard::{fallible, plain};
-use crate::input;
+use crate::error::{casehook_error, fallible, fallible_or};
+use crate::failure::Failure;
+use crate::guard::plain;
+use crate::input::{self, text};
 use crate::options::casehook_options;
-use crate::output::Out;
+use crate::output::{self, Neutral, Out};
 use crate::result::casehook_result;
 
 /// An open outbox and, unless told otherwise, the threads that deliver it.
 pub struct casehook_agent {
     agent: Agent,
     poisoned: AtomicBool,
-}
-
-impl casehook_agent {
-    /// Lets no later call in: a panic may have left things half done.
-    pub(crate) fn poison(&self) {
-        self.poisoned.store(true, Ordering::Release);
-    }
-}
-
-/// The library's agent behind a handle.
-///
-/// # Safety
-/// `agent` is NULL or a live handle for `'a`.
-pub(crate) unsafe fn handle<'a>(agent: *const casehook_agent) -> Result<&'a Agent, Failure> {
-    // SAFETY: as the caller promises.
-    let agent = unsafe { input::object(agent, "agent") }?;
-    if agent.poisoned.load(Ordering::Acquire) {
-        let message =
-            "an earlier call ran into a fault of casehook's own; free this agent and open the database again";
-        return Err(Failure::new(ErrorKind::Internal, message));
-    }
-    Ok(&agent.agent)
 }
 
 /// Opens the database at `path`, creating it (readable by its owner alone) when it is not there, and starts the threads
@@ -60,10 +39,11 @@ pub unsafe extern "C" fn casehook_open(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(ptr::null(), err, || {
-            let out = Out::new(out_agent, "out_agent", ptr::null_mut())?;
-            let path = input::text(path, "path")?;
+        fallible(err, || {
+            let out = Out::new(out_agent, "out_agent")?;
+            let path = text!(path);
             let options = options.as_ref().map_or_else(Options::new, casehook_options::get);
+            crate::atfork::watch();
             let agent = casehook_agent {
                 agent: Agent::open(path, options)?,
                 poisoned: AtomicBool::new(false),
@@ -91,8 +71,7 @@ pub unsafe extern "C" fn casehook_close(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let agent = handle(agent)?;
+        with(agent, err, |agent| {
             if timeout_ms < 0 {
                 let message =
                     format!("{timeout_ms} is no time that closing may take; use 0 or more milliseconds");
@@ -118,4 +97,88 @@ pub unsafe extern "C" fn casehook_agent_free(agent: *mut casehook_agent) {
             drop(unsafe { Box::from_raw(agent) });
         }
     });
+}
+
+/// Runs an export that uses an agent; a panic poisons it.
+///
+/// # Safety
+/// `agent` is NULL or live, `err` NULL or can be written.
+pub(crate) unsafe fn with(
+    agent: *const casehook_agent,
+    err: *mut *mut casehook_error,
+    body: impl FnOnce(&Agent) -> Result<(), Failure>,
+) -> casehook_result {
+    // SAFETY: as the caller promises.
+    unsafe { poisoning(agent, err, || body(handle(agent)?)) }
+}
+
+/// [`with`] for an export that gives something out, at the place of that name.
+///
+/// # Safety
+/// As [`with`]; the place is NULL or can be written.
+pub(crate) unsafe fn giving<T: Neutral>(
+    agent: *const casehook_agent,
+    (place, name): (*mut T, &str),
+    err: *mut *mut casehook_error,
+    body: impl FnOnce(&Agent) -> Result<T, Failure>,
+) -> casehook_result {
+    // SAFETY: as the caller promises.
+    unsafe {
+        poisoning(agent, err, || {
+            let out = Out::new(place, name)?;
+            out.set(body(handle(agent)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// [`giving`] for a value that goes out as JSON.
+///
+/// # Safety
+/// As [`giving`].
+pub(crate) unsafe fn giving_json<T: Serialize>(
+    agent: *const casehook_agent,
+    out_json: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+    body: impl FnOnce(&Agent) -> Result<T, Failure>,
+) -> casehook_result {
+    // SAFETY: as the caller promises.
+    unsafe {
+        giving(agent, (out_json, "out_json"), err, |agent| {
+            output::json(&body(agent)?)
+        })
+    }
+}
+
+/// # Safety
+/// As [`with`].
+unsafe fn poisoning(
+    agent: *const casehook_agent,
+    err: *mut *mut casehook_error,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> casehook_result {
+    let poison = || {
+        // SAFETY: NULL or live, as the caller promises.
+        if let Some(agent) = unsafe { agent.as_ref() } {
+            // No later call comes in: the panic may have left things half done.
+            agent.poisoned.store(true, Ordering::Release);
+        }
+    };
+    // SAFETY: as the caller promises.
+    unsafe { fallible_or(err, poison, body) }
+}
+
+/// The library's agent behind a handle.
+///
+/// # Safety
+/// `agent` is NULL or a live handle for `'a`.
+unsafe fn handle<'a>(agent: *const casehook_agent) -> Result<&'a Agent, Failure> {
+    // SAFETY: as the caller promises.
+    let agent = unsafe { input::object(agent, "agent") }?;
+    if agent.poisoned.load(Ordering::Acquire) {
+        let message =
+            "an earlier call ran into a fault of casehook's own; free this agent and open the database again";
+        return Err(Failure::new(ErrorKind::Internal, message));
+    }
+    Ok(&agent.agent)
 }

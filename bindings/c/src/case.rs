@@ -6,7 +6,7 @@ use std::ptr;
 
 use casehook_rs::{Case, ErrorKind, limits};
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::input;
 
 /// One comment of a case. This struct never grows.
@@ -64,7 +64,7 @@ pub(crate) unsafe fn read(case: *const casehook_case) -> Result<Case, Failure> {
     let raw = unsafe { known_part(case) }?;
     // SAFETY: every pointer of the struct is NULL or as the header says, as the caller promises.
     unsafe {
-        let mut case = Case::new(input::text(raw.title, "case.title")?);
+        let mut case = Case::new(input::required_text(raw.title, "case.title")?);
         let owned = |text, name| {
             let text = input::optional_text(text, name)?;
             Ok::<_, Failure>(text.map(str::to_owned))
@@ -85,14 +85,14 @@ pub(crate) unsafe fn read(case: *const casehook_case) -> Result<Case, Failure> {
             .iter()
             .enumerate()
         {
-            let tag = input::text(*tag, &format!("case.tags[{place}]"))?;
+            let tag = input::required_text(*tag, &format!("case.tags[{place}]"))?;
             case.tags.push(tag.to_owned());
         }
         at_most("case.comment_count", raw.comment_count, limits::COMMENTS)?;
         let comments = input::array(raw.comments, raw.comment_count, "case.comments")?;
         for (place, comment) in comments.iter().enumerate() {
             let id = input::optional_text(comment.id, &format!("case.comments[{place}].id"))?;
-            let text = input::text(comment.text, &format!("case.comments[{place}].text"))?;
+            let text = input::required_text(comment.text, &format!("case.comments[{place}].text"))?;
             case = case.comment(id.unwrap_or_default(), text);
         }
         Ok(case)
@@ -105,7 +105,7 @@ pub(crate) unsafe fn read(case: *const casehook_case) -> Result<Case, Failure> {
 /// `case` is NULL or begins with its size and has that many bytes.
 unsafe fn known_part(case: *const casehook_case) -> Result<casehook_case, Failure> {
     if case.is_null() {
-        return Err(input::null("case"));
+        return Err(Failure::null("case"));
     }
     if !case.is_aligned() {
         return Err(Failure::argument(

@@ -2,32 +2,31 @@
 
 use std::ffi::c_char;
 
-use casehook_rs::{Case, Connector, Warning};
+use casehook_rs::{Case, Connector, ErrorKind, Warning};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::agent::{casehook_agent, handle};
-use crate::error::{Failure, casehook_error};
-use crate::guard::fallible;
-use crate::input;
-use crate::output::OutText;
+use crate::agent::{casehook_agent, giving_json, with};
+use crate::error::casehook_error;
+use crate::failure::Failure;
+use crate::input::{self, text};
 use crate::result::casehook_result;
 
 /// A connector as it is shown: the document as stored, secrets left out.
 #[derive(Serialize)]
-struct Shown<'a> {
-    name: Option<&'a str>,
+struct Shown {
+    name: Option<String>,
     config: Box<RawValue>,
-    warnings: &'a [Warning],
+    warnings: Vec<Warning>,
 }
 
-fn shown(connector: &Connector) -> Result<Shown<'_>, Failure> {
+fn shown(connector: &Connector) -> Result<Shown, Failure> {
     let config = RawValue::from_string(connector.config_json())
-        .map_err(|error| Failure::new(casehook_rs::ErrorKind::Internal, error.to_string()))?;
+        .map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))?;
     Ok(Shown {
-        name: connector.name(),
+        name: connector.name().map(str::to_owned),
         config,
-        warnings: connector.warnings(),
+        warnings: connector.warnings().to_vec(),
     })
 }
 
@@ -51,10 +50,8 @@ pub unsafe extern "C" fn casehook_configure(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let agent = handle(agent)?;
-            let name = input::text(name, "name")?;
-            let config = input::text(config_json, "config_json")?;
+        with(agent, err, |agent| {
+            let (name, config) = (text!(name), text!(config_json));
             let secrets = input::optional_text(secrets_json, "secrets_json")?;
             agent.configure(name, &Connector::from_parts(config, secrets)?)?;
             Ok(())
@@ -78,10 +75,8 @@ pub unsafe extern "C" fn casehook_connector_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let connector = handle(agent)?.connector(input::text(name, "name")?)?;
-            out.json(&shown(&connector)?)
+        giving_json(agent, out_json, err, |agent| {
+            shown(&agent.connector(text!(name))?)
         })
     }
 }
@@ -100,10 +95,12 @@ pub unsafe extern "C" fn casehook_connectors_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let connectors = handle(agent)?.connectors()?;
-            out.json(&connectors.iter().map(shown).collect::<Result<Vec<_>, _>>()?)
+        giving_json(agent, out_json, err, |agent| {
+            agent
+                .connectors()?
+                .iter()
+                .map(shown)
+                .collect::<Result<Vec<_>, _>>()
         })
     }
 }
@@ -122,11 +119,7 @@ pub unsafe extern "C" fn casehook_remove(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            Ok(handle(agent)?.remove(input::text(name, "name")?)?)
-        })
-    }
+    unsafe { with(agent, err, |agent| Ok(agent.remove(text!(name))?)) }
 }
 
 /// Forgets a connector and cancels what it has not delivered.
@@ -142,11 +135,7 @@ pub unsafe extern "C" fn casehook_remove_cancelling(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            Ok(handle(agent)?.remove_cancelling(input::text(name, "name")?)?)
-        })
-    }
+    unsafe { with(agent, err, |agent| Ok(agent.remove_cancelling(text!(name))?)) }
 }
 
 /// Stops delivering for a connector until casehook_resume(), across restarts. It accepts pushes meanwhile.
@@ -162,11 +151,7 @@ pub unsafe extern "C" fn casehook_pause(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            Ok(handle(agent)?.pause(input::text(name, "name")?)?)
-        })
-    }
+    unsafe { with(agent, err, |agent| Ok(agent.pause(text!(name))?)) }
 }
 
 /// Delivers for a paused connector again.
@@ -182,11 +167,7 @@ pub unsafe extern "C" fn casehook_resume(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            Ok(handle(agent)?.resume(input::text(name, "name")?)?)
-        })
-    }
+    unsafe { with(agent, err, |agent| Ok(agent.resume(text!(name))?)) }
 }
 
 /// The requests that a push of this case would send now, in order, secrets masked, as a JSON array. `params_json` is as
@@ -207,12 +188,10 @@ pub unsafe extern "C" fn casehook_preview_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            let case = Case::from_json(input::text(params_json, "params_json")?)?;
-            out.json(&agent.preview(connector, &case)?)
+        giving_json(agent, out_json, err, |agent| {
+            let connector = text!(connector);
+            let case = Case::from_json(text!(params_json))?;
+            Ok(agent.preview(connector, &case)?)
         })
     }
 }
@@ -236,12 +215,10 @@ pub unsafe extern "C" fn casehook_test_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            let case = Case::from_json(input::text(params_json, "params_json")?)?;
-            out.json(&agent.test(connector, &case)?)
+        giving_json(agent, out_json, err, |agent| {
+            let connector = text!(connector);
+            let case = Case::from_json(text!(params_json))?;
+            Ok(agent.test(connector, &case)?)
         })
     }
 }

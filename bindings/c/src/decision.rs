@@ -4,10 +4,9 @@ use std::ffi::c_char;
 
 use casehook_rs::PushId;
 
-use crate::agent::{casehook_agent, handle};
+use crate::agent::{casehook_agent, with};
 use crate::error::casehook_error;
-use crate::guard::fallible;
-use crate::input;
+use crate::input::text;
 use crate::result::casehook_result;
 
 /// Sends a failed or held push again, from the first step that is not done.
@@ -23,7 +22,7 @@ pub unsafe extern "C" fn casehook_retry(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe { fallible(agent, err, || Ok(handle(agent)?.retry(PushId::from(id))?)) }
+    unsafe { with(agent, err, |agent| Ok(agent.retry(PushId::from(id))?)) }
 }
 
 /// Gives up a push that is queued, waiting or held.
@@ -40,7 +39,7 @@ pub unsafe extern "C" fn casehook_cancel(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe { fallible(agent, err, || Ok(handle(agent)?.cancel(PushId::from(id))?)) }
+    unsafe { with(agent, err, |agent| Ok(agent.cancel(PushId::from(id))?)) }
 }
 
 /// Names the incident of a held push, or of one that failed without an incident; it goes on from there.
@@ -59,9 +58,8 @@ pub unsafe extern "C" fn casehook_adopt(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let agent = handle(agent)?;
-            Ok(agent.adopt(PushId::from(id), input::text(external_id, "external_id")?)?)
+        with(agent, err, |agent| {
+            Ok(agent.adopt(PushId::from(id), text!(external_id))?)
         })
     }
 }
@@ -79,5 +77,5 @@ pub unsafe extern "C" fn casehook_discard(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe { fallible(agent, err, || Ok(handle(agent)?.discard(PushId::from(id))?)) }
+    unsafe { with(agent, err, |agent| Ok(agent.discard(PushId::from(id))?)) }
 }

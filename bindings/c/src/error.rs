@@ -5,9 +5,10 @@ use std::ptr;
 
 use casehook_rs::ErrorKind;
 
-use crate::guard::plain;
-use crate::output::c_text;
+use crate::failure::Failure;
+use crate::guard::{fenced, plain};
 use crate::result::casehook_result;
+use crate::text::c_text;
 
 /// Why a call failed. Made by a failing call that was given a place for it, freed by casehook_error_free().
 pub struct casehook_error {
@@ -15,57 +16,6 @@ pub struct casehook_error {
     name: CString,
     message: CString,
     field: Option<CString>,
-}
-
-/// A failure on its way to the caller.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    kind: ErrorKind,
-    field: Option<String>,
-    message: String,
-}
-
-impl Failure {
-    /// An argument that cannot be used; `field` is its name in the header.
-    pub(crate) fn argument(field: &str, message: impl Into<String>) -> Failure {
-        Failure::new(ErrorKind::Argument, message).at(field)
-    }
-
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Failure {
-        Failure {
-            kind,
-            field: None,
-            message: message.into(),
-        }
-    }
-
-    pub(crate) fn at(mut self, field: impl Into<String>) -> Failure {
-        self.field = Some(field.into());
-        self
-    }
-
-    /// The same about a part of something larger: `cases[3]` before `incident.title`.
-    pub(crate) fn within(self, outer: &str) -> Failure {
-        let field = match &self.field {
-            Some(inner) => format!("{outer}.{inner}"),
-            None => outer.to_owned(),
-        };
-        self.at(field)
-    }
-
-    pub(crate) fn result(&self) -> casehook_result {
-        self.kind.into()
-    }
-}
-
-impl From<casehook_rs::Error> for Failure {
-    fn from(error: casehook_rs::Error) -> Failure {
-        Failure {
-            kind: error.kind(),
-            field: error.field().map(str::to_owned),
-            message: error.message().to_owned(),
-        }
-    }
 }
 
 impl From<Failure> for casehook_error {
@@ -164,8 +114,46 @@ pub unsafe extern "C" fn casehook_error_is_retryable(error: *const casehook_erro
 pub unsafe extern "C" fn casehook_error_free(error: *mut casehook_error) {
     plain((), || {
         if !error.is_null() {
-            // SAFETY: made by `Box::into_raw` in `guard`, and freed once, as the caller promises.
+            // SAFETY: made by `Box::into_raw` in `fallible_or`, and freed once, as the caller promises.
             drop(unsafe { Box::from_raw(error) });
         }
     });
+}
+
+/// Runs a fallible export. A failure goes to `err` where there is one.
+///
+/// # Safety
+/// `err` is NULL or can be written.
+pub(crate) unsafe fn fallible(
+    err: *mut *mut casehook_error,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> casehook_result {
+    // SAFETY: as the caller promises.
+    unsafe { fallible_or(err, || (), body) }
+}
+
+/// [`fallible`] that calls `panicked` after a panic.
+///
+/// # Safety
+/// As [`fallible`].
+pub(crate) unsafe fn fallible_or(
+    err: *mut *mut casehook_error,
+    panicked: impl FnOnce(),
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> casehook_result {
+    let give = |error| {
+        if !err.is_null() {
+            // SAFETY: it can be written, as the caller promises.
+            unsafe { err.write(error) };
+        }
+    };
+    give(ptr::null_mut());
+    let Err(failure) = fenced(body, panicked) else {
+        return casehook_result::CASEHOOK_OK;
+    };
+    let result = failure.kind.into();
+    if !err.is_null() {
+        give(Box::into_raw(Box::new(failure.into())));
+    }
+    result
 }

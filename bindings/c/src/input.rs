@@ -3,21 +3,30 @@
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
 
-use crate::error::Failure;
+use crate::failure::Failure;
+
+/// The text of an argument, named as the argument is; for use where `?` and `unsafe` are.
+macro_rules! text {
+    ($argument:ident) => {
+        $crate::input::required_text($argument, stringify!($argument))?
+    };
+}
+
+pub(crate) use text;
 
 /// The text at `text`.
 ///
 /// # Safety
 /// `text` is NULL or ends with a NUL, and stays as it is for `'a`.
-pub(crate) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str, Failure> {
+pub(crate) unsafe fn required_text<'a>(text: *const c_char, name: &str) -> Result<&'a str, Failure> {
     // SAFETY: as the caller promises.
-    unsafe { optional_text(text, name) }?.ok_or_else(|| null(name))
+    unsafe { optional_text(text, name) }?.ok_or_else(|| Failure::null(name))
 }
 
 /// The text at `text`, none for NULL.
 ///
 /// # Safety
-/// As [`text`].
+/// As [`required_text`].
 pub(crate) unsafe fn optional_text<'a>(text: *const c_char, name: &str) -> Result<Option<&'a str>, Failure> {
     if text.is_null() {
         return Ok(None);
@@ -57,21 +66,34 @@ pub(crate) unsafe fn array<'a, T>(first: *const T, count: usize, name: &str) -> 
     Ok(unsafe { std::slice::from_raw_parts(first, count) })
 }
 
+/// The key of `length` bytes at `key`.
+///
+/// # Safety
+/// `key` is NULL or has `length` bytes.
+pub(crate) unsafe fn key(key: *const u8, length: usize) -> Result<[u8; 32], Failure> {
+    if key.is_null() {
+        return Err(Failure::null("key"));
+    }
+    if length != 32 {
+        let message = format!("a key has 32 bytes, not {length}");
+        return Err(Failure::argument("length", message));
+    }
+    let mut copy = [0u8; 32];
+    // SAFETY: as the caller promises.
+    copy.copy_from_slice(unsafe { array(key, length, "key") }?);
+    Ok(copy)
+}
+
 /// The object at `object`.
 ///
 /// # Safety
 /// `object` is NULL or live for `'a`.
 pub(crate) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T, Failure> {
     // SAFETY: as the caller promises.
-    unsafe { object.as_ref() }.ok_or_else(|| null(name))
+    unsafe { object.as_ref() }.ok_or_else(|| Failure::null(name))
 }
 
 /// Milliseconds to wait; below 0 is without limit.
 pub(crate) fn timeout(millis: i64) -> Duration {
     u64::try_from(millis).map_or(Duration::MAX, Duration::from_millis)
-}
-
-/// An argument that must not be NULL and is.
-pub(crate) fn null(name: &str) -> Failure {
-    Failure::argument(name, "this must not be NULL")
 }

@@ -21,6 +21,8 @@ mod agent;
 
 mod connector;
 
+mod preset;
+
 mod case;
 
 mod push;
@@ -31,6 +33,8 @@ mod status;
 
 mod outbox;
 
+mod atfork;
+mod failure;
 mod guard;
 mod input;
 mod output;

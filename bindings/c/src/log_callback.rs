@@ -13,10 +13,11 @@ use std::thread::{JoinHandle, ThreadId};
 use casehook_rs::ErrorKind;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::error::{Failure, casehook_error};
-use crate::guard::{fallible, plain};
-use crate::output::c_text;
+use crate::error::{casehook_error, fallible};
+use crate::failure::Failure;
+use crate::guard::plain;
 use crate::result::casehook_result;
+use crate::text::c_text;
 
 /// How many records wait for the callback at most; later ones are counted and dropped.
 const QUEUED: usize = 1024;
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn casehook_set_log_callback(
 ) -> casehook_result {
     // SAFETY: `err` is as the caller promises.
     unsafe {
-        fallible(ptr::null(), err, || {
+        fallible(err, || {
             let target = callback.map(|function| Target {
                 function,
                 user_data: UserData(user_data),

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use casehook_rs::{Options, Settings};
 
-use crate::error::{Failure, casehook_error};
-use crate::guard::{fallible, plain};
-use crate::input;
+use crate::error::{casehook_error, fallible};
+use crate::failure::Failure;
+use crate::guard::plain;
+use crate::input::{self, text};
 use crate::result::casehook_result;
 
 /// How an agent is opened. A new one holds the defaults, which are right for most programs.
@@ -33,8 +34,8 @@ unsafe fn set(
 ) -> casehook_result {
     // SAFETY: as the caller promises.
     unsafe {
-        fallible(ptr::null(), err, || {
-            let options = options.as_mut().ok_or_else(|| input::null("options"))?;
+        fallible(err, || {
+            let options = options.as_mut().ok_or_else(|| Failure::null("options"))?;
             options.options = change(options.options.clone())?;
             Ok(())
         })
@@ -86,15 +87,9 @@ pub unsafe extern "C" fn casehook_options_set_key(
     unsafe {
         set(options, err, |options| {
             if key.is_null() {
-                return Err(input::null("key"));
+                return Err(Failure::null("key"));
             }
-            if length != 32 {
-                let message = format!("a key has 32 bytes, not {length}");
-                return Err(Failure::argument("length", message));
-            }
-            let mut copy = [0u8; 32];
-            copy.copy_from_slice(input::array(key, length, "key")?);
-            Ok(options.key(copy))
+            Ok(options.key(input::key(key, length)?))
         })
     }
 }
@@ -114,7 +109,7 @@ pub unsafe extern "C" fn casehook_options_set_settings_json(
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
         set(options, err, |options| {
-            Ok(options.settings(Settings::from_json(input::text(json, "json")?)?))
+            Ok(options.settings(Settings::from_json(text!(json))?))
         })
     }
 }
@@ -210,7 +205,7 @@ pub unsafe extern "C" fn casehook_options_set_secret_env(
     unsafe {
         set(options, err, |options| {
             let names = input::array(names, count, "names")?.iter().enumerate();
-            let names = names.map(|(place, name)| input::text(*name, &format!("names[{place}]")));
+            let names = names.map(|(place, name)| input::required_text(*name, &format!("names[{place}]")));
             Ok(options.allow_secret_env(names.collect::<Result<Vec<_>, _>>()?))
         })
     }
@@ -230,8 +225,27 @@ pub unsafe extern "C" fn casehook_options_set_secret_dir(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        set(options, err, |options| {
-            Ok(options.allow_secret_files(input::text(path, "path")?))
-        })
+        set(
+            options,
+            err,
+            |options| Ok(options.allow_secret_files(text!(path))),
+        )
     }
+}
+
+/// Whether a database may belong to another user or lie in a folder that anybody may write to; false by default, since
+/// whoever can put files beside the database can replace it.
+///
+/// Ownership: takes none. Threads: one at a time for one object. Errors: ARGUMENT.
+///
+/// # Safety
+/// `options` is NULL or live and used by no other thread, `err` can be written or is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_options_set_trust_location(
+    options: *mut casehook_options,
+    trust: bool,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe { set(options, err, |options| Ok(options.trust_location(trust))) }
 }

@@ -5,11 +5,10 @@ use std::ffi::c_char;
 use casehook_rs::{ErrorKind, Filter, PushId, PushState};
 use serde::Deserialize;
 
-use crate::agent::{casehook_agent, handle};
-use crate::error::{Failure, casehook_error};
-use crate::guard::fallible;
-use crate::input;
-use crate::output::OutText;
+use crate::agent::{casehook_agent, giving_json, with};
+use crate::error::casehook_error;
+use crate::failure::Failure;
+use crate::input::{self, text};
 use crate::result::casehook_result;
 
 /// Pushes, newest first, as a JSON array of what casehook_status_json() gives. `filter_json` is NULL for all, or an object
@@ -30,14 +29,12 @@ pub unsafe extern "C" fn casehook_list_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
+        giving_json(agent, out_json, err, |agent| {
             let filter = match input::optional_text(filter_json, "filter_json")? {
                 Some(json) => filter(json)?,
                 None => Filter::new(),
             };
-            out.json(&agent.pushes(&filter)?)
+            Ok(agent.pushes(&filter)?)
         })
     }
 }
@@ -58,10 +55,12 @@ pub unsafe extern "C" fn casehook_attempts_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            out.json(&handle(agent)?.attempts(PushId::from(id))?)
-        })
+        giving_json(
+            agent,
+            out_json,
+            err,
+            |agent| Ok(agent.attempts(PushId::from(id))?),
+        )
     }
 }
 
@@ -78,12 +77,7 @@ pub unsafe extern "C" fn casehook_stats_json(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            out.json(&handle(agent)?.stats()?)
-        })
-    }
+    unsafe { giving_json(agent, out_json, err, |agent| Ok(agent.stats()?)) }
 }
 
 /// The incident that a case is linked to at the connector's present target, as JSON; "null" when there is none.
@@ -103,11 +97,8 @@ pub unsafe extern "C" fn casehook_link_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            out.json(&agent.link(connector, input::text(case_id, "case_id")?)?)
+        giving_json(agent, out_json, err, |agent| {
+            Ok(agent.link(text!(connector), text!(case_id))?)
         })
     }
 }
@@ -126,11 +117,7 @@ pub unsafe extern "C" fn casehook_backup(
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
-    unsafe {
-        fallible(agent, err, || {
-            Ok(handle(agent)?.backup(input::text(path, "path")?)?)
-        })
-    }
+    unsafe { with(agent, err, |agent| Ok(agent.backup(text!(path))?)) }
 }
 
 #[derive(Deserialize)]
@@ -160,4 +147,36 @@ fn filter(json: &str) -> Result<Filter, Failure> {
     filter.before = parts.before.map(PushId::from);
     filter.limit = parts.limit;
     Ok(filter)
+}
+
+/// Seals every stored secret with another key, all of them or none: with this one (`length` 32), or with a new random one
+/// in the key file when `key` is NULL and `length` 0. Store a key of your own safely before: it alone opens the secrets
+/// afterwards, and casehook_options_set_key() needs it from then on. Deliveries go on meanwhile. Backups made before need
+/// the key of their time. Other processes with the key file follow; those that were given the old key get KEY errors where
+/// they read secrets anew.
+///
+/// Ownership: the key is copied, and the copy wiped when no longer needed. Threads: any. Errors: KEY when the present key is
+/// missing or wrong or a stored secret is damaged, ARGUMENT for a wrong length, and for NULL when the present key is not
+/// from the key file; nothing is changed then.
+///
+/// # Safety
+/// `agent` is NULL or live, `key` NULL or `length` bytes, `err` can be written or is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_rekey(
+    agent: *const casehook_agent,
+    key: *const u8,
+    length: usize,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        with(agent, err, |agent| {
+            let key = match (key.is_null(), length) {
+                (true, 0) => None,
+                (true, _) => return Err(Failure::null("key")),
+                (false, _) => Some(input::key(key, length)?),
+            };
+            Ok(agent.rekey(key)?)
+        })
+    }
 }

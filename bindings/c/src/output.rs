@@ -1,26 +1,43 @@
 //! Values on their way out to the caller.
 
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 use std::ptr;
 
 use casehook_rs::ErrorKind;
 use serde::Serialize;
 
-use crate::error::Failure;
-use crate::input::null;
+use crate::failure::Failure;
+use crate::text::c_text;
+
+/// What an output holds as long as there is nothing to give out.
+pub(crate) trait Neutral {
+    const NEUTRAL: Self;
+}
+
+impl<T> Neutral for *mut T {
+    const NEUTRAL: Self = ptr::null_mut();
+}
+
+impl Neutral for i64 {
+    const NEUTRAL: Self = 0;
+}
+
+impl Neutral for bool {
+    const NEUTRAL: Self = false;
+}
 
 /// A place of the caller's for one output. It holds its neutral value until it is set.
 pub(crate) struct Out<T>(*mut T);
 
-impl<T> Out<T> {
+impl<T: Neutral> Out<T> {
     /// # Safety
     /// `place` is NULL or can be written until the call ends.
-    pub(crate) unsafe fn new(place: *mut T, name: &str, neutral: T) -> Result<Out<T>, Failure> {
+    pub(crate) unsafe fn new(place: *mut T, name: &str) -> Result<Out<T>, Failure> {
         if place.is_null() {
-            return Err(null(name));
+            return Err(Failure::null(name));
         }
         // SAFETY: not NULL, and can be written, as the caller promises.
-        unsafe { place.write(neutral) };
+        unsafe { place.write(T::NEUTRAL) };
         Ok(Out(place))
     }
 
@@ -30,28 +47,9 @@ impl<T> Out<T> {
     }
 }
 
-/// A place for a string that becomes the caller's.
-pub(crate) struct OutText(Out<*mut c_char>);
-
-impl OutText {
-    /// # Safety
-    /// As [`Out::new`].
-    pub(crate) unsafe fn new(place: *mut *mut c_char, name: &str) -> Result<OutText, Failure> {
-        // SAFETY: as the caller promises.
-        unsafe { Out::new(place, name, ptr::null_mut()) }.map(OutText)
-    }
-
-    /// Gives out the JSON of a value.
-    pub(crate) fn json(self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string(value).map_err(|error| {
-            Failure::new(ErrorKind::Internal, format!("no JSON can be made of it: {error}"))
-        })?;
-        self.0.set(c_text(&text).into_raw());
-        Ok(())
-    }
-}
-
-/// The text as C has it. A NUL within becomes U+FFFD: whatever a target sends must not end a string early.
-pub(crate) fn c_text(text: &str) -> CString {
-    CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default())
+/// The JSON of a value as a string that becomes the caller's.
+pub(crate) fn json(value: &impl Serialize) -> Result<*mut c_char, Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Failure::new(ErrorKind::Internal, format!("no JSON can be made of it: {error}")))?;
+    Ok(c_text(&text).into_raw())
 }

@@ -5,13 +5,13 @@ use std::ffi::c_char;
 use casehook_rs::{Case, ErrorKind, PushId};
 use serde_json::value::RawValue;
 
-use crate::agent::{casehook_agent, handle};
+use crate::agent::{casehook_agent, giving, giving_json};
 use crate::case::{self, casehook_case};
-use crate::error::{Failure, casehook_error};
-use crate::guard::fallible;
-use crate::input;
-use crate::output::{Out, OutText};
+use crate::error::casehook_error;
+use crate::failure::Failure;
+use crate::input::{self, text};
 use crate::result::casehook_result;
+use crate::status::{self, casehook_status};
 
 /// Accepts a case for delivery and gives its number, above 0. The push survives power loss once this returns; the network
 /// is not touched.
@@ -33,12 +33,9 @@ pub unsafe extern "C" fn casehook_push(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = Out::new(out_id, "out_id", 0)?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            out.set(agent.push(connector, &case::read(case)?)?.get());
-            Ok(())
+        giving(agent, (out_id, "out_id"), err, |agent| {
+            let connector = text!(connector);
+            Ok(agent.push(connector, &case::read(case)?)?.get())
         })
     }
 }
@@ -60,13 +57,10 @@ pub unsafe extern "C" fn casehook_push_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = Out::new(out_id, "out_id", 0)?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            let case = Case::from_json(input::text(params_json, "params_json")?)?;
-            out.set(agent.push(connector, &case)?.get());
-            Ok(())
+        giving(agent, (out_id, "out_id"), err, |agent| {
+            let connector = text!(connector);
+            let case = Case::from_json(text!(params_json))?;
+            Ok(agent.push(connector, &case)?.get())
         })
     }
 }
@@ -89,12 +83,10 @@ pub unsafe extern "C" fn casehook_push_many_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            let agent = handle(agent)?;
-            let connector = input::text(connector, "connector")?;
-            let cases = cases(input::text(cases_json, "cases_json")?)?;
-            out.json(&agent.push_many(connector, &cases)?)
+        giving_json(agent, out_json, err, |agent| {
+            let connector = text!(connector);
+            let cases = cases(text!(cases_json))?;
+            Ok(agent.push_many(connector, &cases)?)
         })
     }
 }
@@ -112,16 +104,14 @@ pub unsafe extern "C" fn casehook_wait(
     agent: *const casehook_agent,
     id: i64,
     timeout_ms: i64,
-    out_status: *mut *mut crate::status::casehook_status,
+    out_status: *mut *mut casehook_status,
     err: *mut *mut casehook_error,
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = Out::new(out_status, "out_status", std::ptr::null_mut())?;
-            let status = handle(agent)?.wait(PushId::from(id), input::timeout(timeout_ms))?;
-            out.set(crate::status::give(status));
-            Ok(())
+        giving(agent, (out_status, "out_status"), err, |agent| {
+            let status = agent.wait(PushId::from(id), input::timeout(timeout_ms))?;
+            Ok(status::give(status))
         })
     }
 }
@@ -143,10 +133,8 @@ pub unsafe extern "C" fn casehook_flush(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = Out::new(out_done, "out_done", false)?;
-            out.set(handle(agent)?.flush(input::timeout(timeout_ms))?);
-            Ok(())
+        giving(agent, (out_done, "out_done"), err, |agent| {
+            Ok(agent.flush(input::timeout(timeout_ms))?)
         })
     }
 }

@@ -5,12 +5,13 @@ use std::ptr;
 
 use casehook_rs::{PushId, PushState, PushStatus};
 
-use crate::agent::{casehook_agent, handle};
-use crate::error::casehook_error;
-use crate::guard::{fallible, plain};
+use crate::agent::{casehook_agent, giving};
+use crate::error::{casehook_error, fallible};
+use crate::guard::plain;
 use crate::input;
-use crate::output::{Out, OutText, c_text};
+use crate::output::{self, Out};
 use crate::result::casehook_result;
+use crate::text::c_text;
 
 /// Where a push stands. Numbers are never reused; a later version may add some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,10 +134,8 @@ pub unsafe extern "C" fn casehook_get_status(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(agent, err, || {
-            let out = Out::new(out_status, "out_status", ptr::null_mut())?;
-            out.set(give(handle(agent)?.status(PushId::from(id))?));
-            Ok(())
+        giving(agent, (out_status, "out_status"), err, |agent| {
+            Ok(give(agent.status(PushId::from(id))?))
         })
     }
 }
@@ -171,9 +170,10 @@ pub unsafe extern "C" fn casehook_status_json(
 ) -> casehook_result {
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
-        fallible(ptr::null(), err, || {
-            let out = OutText::new(out_json, "out_json")?;
-            out.json(&input::object(status, "status")?.whole)
+        fallible(err, || {
+            let out = Out::new(out_json, "out_json")?;
+            out.set(output::json(&input::object(status, "status")?.whole)?);
+            Ok(())
         })
     }
 }

@@ -3,9 +3,11 @@
 use std::ffi::CStr;
 use std::ptr;
 
-use crate::agent::{casehook_agent, casehook_agent_free, casehook_close, casehook_open};
-use crate::error::{casehook_error, casehook_error_code, casehook_error_free, casehook_error_message};
-use crate::guard::{fallible, plain};
+use crate::agent::{casehook_agent, casehook_agent_free, casehook_close, casehook_open, with};
+use crate::error::{
+    casehook_error, casehook_error_code, casehook_error_free, casehook_error_message, fallible,
+};
+use crate::guard::plain;
 use crate::outbox::casehook_stats_json;
 use crate::result::casehook_result::{self, *};
 
@@ -38,7 +40,7 @@ fn a_panic_becomes_an_error_and_poisons_the_agent() {
     let agent = open(&folder);
     let mut err = ptr::null_mut();
     // SAFETY: a live agent and a place of our own.
-    let result = unsafe { fallible(agent, &mut err, || panic!("place {}", 7)) };
+    let result = unsafe { with(agent, &mut err, |_| panic!("place {}", 7)) };
     assert_eq!(result, CASEHOOK_ERROR_INTERNAL);
     let (code, text) = taken(err);
     assert_eq!(code, CASEHOOK_ERROR_INTERNAL);
@@ -78,6 +80,6 @@ fn a_panic_whose_payload_panics_is_caught_too() {
         }
     }
     // SAFETY: NULL is fine for both.
-    let result = unsafe { fallible(ptr::null(), ptr::null_mut(), || std::panic::panic_any(Bad)) };
+    let result = unsafe { fallible(ptr::null_mut(), || std::panic::panic_any(Bad)) };
     assert_eq!(result, CASEHOOK_ERROR_INTERNAL);
 }

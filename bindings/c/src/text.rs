@@ -1,4 +1,4 @@
-//! Strings that the caller owns.
+//! Strings as C has them, and those that the caller owns.
 
 use std::ffi::{CString, c_char};
 
@@ -18,4 +18,9 @@ pub unsafe extern "C" fn casehook_string_free(string: *mut c_char) {
             drop(unsafe { CString::from_raw(string) });
         }
     });
+}
+
+/// The text as C has it. A NUL within becomes U+FFFD: whatever a target sends must not end a string early.
+pub(crate) fn c_text(text: &str) -> CString {
+    CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default())
 }

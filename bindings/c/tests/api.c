@@ -37,9 +37,27 @@ int main(int argc, char **argv)
     OK(casehook_options_set_history(options, 3600, 1000, &err));
     OK(casehook_options_set_secret_env(options, names, 1, &err));
     OK(casehook_options_set_secret_dir(options, argv[1], &err));
+    OK(casehook_options_set_trust_location(options, false, &err));
     OK(casehook_open(db, options, &agent, &err));
     casehook_options_free(options);
     OK(casehook_open(db, NULL, &second, &err));
+
+    OK(casehook_presets_json(&json, &err));
+    takes(json, "\"name\":\"jira-cloud\"");
+    casehook_string_free(json);
+    OK(casehook_preset_json("redmine", "{\"url\": \"https://r.example\", \"project\": \"p\", \"tracker\": 7}", &json, &err));
+    takes(json, "https://r.example/issues.json");
+    takes(json, "\\\"tracker_id\\\":7");
+    OK(casehook_configure(agent, "redmine", json, NULL, &err));
+    OK(casehook_remove(agent, "redmine", &err));
+    casehook_string_free(json);
+    FAILS(casehook_preset_json("redmine", NULL, &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmine", "[1]", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmine", "{\"url\": {}}", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmin", "{}", &json, &err), CASEHOOK_ERROR_NOT_FOUND);
+    FAILS(casehook_preset_json(NULL, "{}", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_preset_json("redmine", "{}", NULL, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_presets_json(NULL, &err), CASEHOOK_ERROR_ARGUMENT);
 
     FAILS(casehook_configure(agent, "tracker", "{\"createIncidentUrl\": 5}", NULL, &err), CASEHOOK_ERROR_CONFIG);
     OK(casehook_configure(agent, "tracker", config, "{}", &err));
@@ -151,6 +169,8 @@ int main(int argc, char **argv)
     OK(casehook_resume(agent, "tracker", &err));
     OK(casehook_wait(agent, next, -1, &status, &err));
     casehook_status_free(status);
+    OK(casehook_rekey(agent, (const uint8_t *)"another key of exactly 32 bytes.", 32, &err));
+    FAILS(casehook_rekey(agent, NULL, 0, &err), CASEHOOK_ERROR_ARGUMENT);
     OK(casehook_backup(agent, copy, &err));
     FAILS(casehook_backup(agent, copy, &err), CASEHOOK_ERROR_ARGUMENT);
     OK(casehook_remove_cancelling(agent, "tracker", &err));

@@ -6,6 +6,9 @@
 #include <type_traits>
 
 static_assert(sizeof(casehook_result) == 4 && sizeof(casehook_state) == 4, "numbers have 32 bits");
+#if CASEHOOK_VERSION_NUM < 0x000100
+#error "the number of the version can be compared before anything is compiled"
+#endif
 static_assert(std::is_standard_layout<casehook_case>::value, "plain data");
 
 int main()

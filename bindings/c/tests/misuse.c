@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +93,9 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_link_json(agent, "n", "c", NULL, &err), "out_json");
     REFUSES(casehook_backup(NULL, "p", &err), "agent");
     REFUSES(casehook_backup(agent, NULL, &err), "path");
+    REFUSES(casehook_rekey(NULL, key, 32, &err), "agent");
+    REFUSES(casehook_rekey(agent, NULL, 32, &err), "key");
+    REFUSES(casehook_rekey(agent, key, 31, &err), "length");
     REFUSES(casehook_set_log_callback((casehook_log_callback)(void (*)(void))null_everywhere, NULL, 9, &err), "max_level");
 
     REFUSES(casehook_options_set_key(NULL, key, 32, &err), "options");
@@ -107,6 +111,7 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_options_set_secret_env(options, NULL, 1, &err), "names");
     REFUSES(casehook_options_set_secret_env(options, (const char *const *)&none, 1, &err), "names[0]");
     REFUSES(casehook_options_set_secret_dir(NULL, "d", &err), "options");
+    REFUSES(casehook_options_set_trust_location(NULL, true, &err), "options");
     REFUSES(casehook_options_set_secret_dir(options, NULL, &err), "path");
     OK(casehook_options_set_workers(options, 65, &err));
     REFUSES(casehook_open("never.db", options, &(casehook_agent *){NULL}, &err), "workers");
@@ -137,8 +142,10 @@ static void null_everywhere(const casehook_agent *agent)
 static void no_utf8(const casehook_agent *agent)
 {
     casehook_options *options = casehook_options_new();
+    casehook_case c = CASEHOOK_CASE_INIT;
     const char *bad = BAD;
 
+    c.title = "t";
     REFUSES(casehook_open(BAD, NULL, &(casehook_agent *){NULL}, &err), "path");
     REFUSES(casehook_configure(agent, BAD, "{}", NULL, &err), "name");
     REFUSES(casehook_configure(agent, "n", BAD, NULL, &err), "config_json");
@@ -152,6 +159,7 @@ static void no_utf8(const casehook_agent *agent)
     REFUSES(casehook_preview_json(agent, "n", BAD, &json, &err), "params_json");
     REFUSES(casehook_test_json(agent, BAD, CASE, &json, &err), "connector");
     REFUSES(casehook_test_json(agent, "n", BAD, &json, &err), "params_json");
+    REFUSES(casehook_push(agent, BAD, &c, &id, &err), "connector");
     REFUSES(casehook_push_json(agent, BAD, CASE, &id, &err), "connector");
     REFUSES(casehook_push_json(agent, "n", BAD, &id, &err), "params_json");
     REFUSES(casehook_push_many_json(agent, BAD, "[]", &json, &err), "connector");
@@ -262,6 +270,7 @@ static void every_call(const casehook_agent *agent, casehook_result expected)
     FAILS(casehook_stats_json(agent, &json, &err), expected);
     FAILS(casehook_link_json(agent, "n", "c", &json, &err), expected);
     FAILS(casehook_backup(agent, "never.db", &err), expected);
+    FAILS(casehook_rekey(agent, key, 32, &err), expected);
     CHECK(json == NULL && status == NULL && id == 0 && !done);
 }
 
@@ -284,18 +293,39 @@ static void forked(casehook_agent *agent, const char *db, const char *directory)
     free(other);
 }
 
+enum { FILES = 256 };
+
+/* Every file that casehook opened is closed by exec. */
+static void closed_by_exec(const bool *before)
+{
+    int file, own = 0;
+
+    for (file = 0; file < FILES; file++) {
+        int flags = fcntl(file, F_GETFD);
+        if (flags < 0 || before[file])
+            continue;
+        CHECK((flags & FD_CLOEXEC) != 0);
+        own++;
+    }
+    CHECK(own >= 3);
+}
+
 int main(int argc, char **argv)
 {
     casehook_agent *agent = NULL;
+    bool before[FILES];
     char *db;
     int ended = 0;
     pid_t child;
 
     CHECK(argc == 3);
     db = in(argv[1], "misuse.db");
+    for (ended = 0; ended < FILES; ended++)
+        before[ended] = fcntl(ended, F_GETFD) >= 0;
     OK(casehook_open(db, NULL, &agent, &err));
     config = slurp(argv[2]);
     OK(casehook_configure(agent, "tracker", config, NULL, &err));
+    closed_by_exec(before);
     null_everywhere(agent);
     no_utf8(agent);
     bad_cases(agent);

@@ -160,7 +160,7 @@ static void call(casehook_agent *agent)
     int64_t id = 0;
     bool done = false;
 
-    switch (roll(28)) {
+    switch (roll(29)) {
     case 0: agree(casehook_configure(agent, name(), roll(2) ? config : text(), roll(2) ? NULL : text(), to)); break;
     case 1: gives(casehook_connector_json(agent, name(), &json, to), &json); break;
     case 2: gives(casehook_connectors_json(agent, &json, to), &json); break;
@@ -185,6 +185,7 @@ static void call(casehook_agent *agent)
     case 24: gives(casehook_stats_json(agent, &json, to), &json); break;
     case 25: gives(casehook_link_json(agent, name(), text(), &json, to), &json); break;
     case 26: agree(casehook_backup(agent, PICK(((const char *const[]){NULL, "", "/", "\xff", "/no/such/place"})), to)); break;
+    case 27: agree(casehook_rekey(agent, roll(4) ? (const uint8_t *)"fedcba9876543210fedcba9876543210" : NULL, roll(2) ? 32 : roll(33), to)); break;
     default:
         if (roll(20) == 0)
             agree(casehook_close(agent, roll(10) ? (int64_t)roll(50) : number(), to));

@@ -36,11 +36,15 @@ def report(error: BaseException, method: str, path: str) -> int:
 
 def create_app() -> Flask:
     from flask import Flask, Response, request
+    from werkzeug.exceptions import HTTPException
 
     app = Flask(__name__)
 
     @app.errorhandler(Exception)
-    def failed(error: Exception) -> Response:
+    def failed(error: Exception) -> Response | HTTPException:
+        if isinstance(error, HTTPException):
+            # Such as a page that is not there: no fault of the program.
+            return error
         report(error, request.method, request.path)
         return Response("Something went wrong; we know of it.", status=500)
 

@@ -56,6 +56,7 @@ impl Agent {
         history_count: u64,
         secret_env: Vec<String>,
         secret_dir: Option<PathBuf>,
+        trust_location: bool,
     ) -> PyResult<Agent> {
         let open = || {
             let age = duration(Some(history_seconds))?.unwrap_or(Duration::MAX);
@@ -64,7 +65,8 @@ impl Agent {
                 .drain(drain)
                 .max_queued(max_queued)
                 .history(age, history_count)
-                .allow_secret_env(secret_env);
+                .allow_secret_env(secret_env)
+                .trust_location(trust_location);
             if let Some(key) = key {
                 options = options.key(key);
             }
@@ -106,7 +108,44 @@ impl Agent {
         })
     }
 
-    fn push(&self, py: Python<'_>, name: &str, case: &str) -> PyResult<i64> {
+    /// A case by its parts, without a way over JSON; `fields` is a JSON object.
+    #[allow(clippy::too_many_arguments, reason = "as `new`")]
+    fn push(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        title: &str,
+        case_id: Option<&str>,
+        description: Option<&str>,
+        tags: Vec<String>,
+        severity: Option<&str>,
+        status: Option<&str>,
+        comments: Vec<(String, String)>,
+        external_id: Option<&str>,
+        fields: Option<&str>,
+    ) -> PyResult<i64> {
+        call(py, || {
+            let mut case = Case::new(title);
+            case.id = case_id.map(str::to_owned);
+            case.description = description.map(str::to_owned);
+            case.tags = tags;
+            case.severity = severity.map(str::to_owned);
+            case.status = status.map(str::to_owned);
+            for (id, text) in comments {
+                case = case.comment(id, text);
+            }
+            if let Some(id) = external_id {
+                case = case.external_id(id);
+            }
+            if let Some(fields) = fields {
+                case.fields = read_fields(fields)?;
+            }
+            Ok(self.get()?.push(name, &case)?.get())
+        })
+    }
+
+    /// A case as the `params` object.
+    fn push_json(&self, py: Python<'_>, name: &str, case: &str) -> PyResult<i64> {
         call(py, || Ok(self.get()?.push(name, &Case::from_json(case)?)?.get()))
     }
 
@@ -260,6 +299,10 @@ impl Agent {
         call(py, || Ok(self.get()?.backup(path)?))
     }
 
+    fn rekey(&self, py: Python<'_>, key: Option<[u8; 32]>) -> PyResult<()> {
+        call(py, || Ok(self.get()?.rekey(key)?))
+    }
+
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         let close = || {
             let timeout = duration(Some(seconds))?.unwrap_or(Duration::from_secs(3600));
@@ -286,6 +329,13 @@ impl Failure {
             .replacen(&format!(" after {slice:?}"), &format!(" after {whole:?}"), 1);
         self
     }
+}
+
+fn read_fields(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    serde_json::from_str(text).map_err(|error| Failure {
+        field: Some("incident.fields".to_owned()),
+        ..Failure::new(ErrorKind::Case, format!("this is no JSON object: {error}"))
+    })
 }
 
 fn text(value: &impl Serialize) -> Result<String, Failure> {

@@ -142,9 +142,22 @@ pub(crate) fn await_calls(py: Python<'_>, seconds: f64) -> bool {
     }
 }
 
-/// To be called in the child of a fork: the threads that were inside a call are not there.
+/// To be called by the thread that is about to fork: waits until no thread is where it must not be forked from.
 #[pyfunction]
-pub(crate) fn after_fork() {
+pub(crate) fn before_fork(py: Python<'_>) {
+    py.detach(casehook::fork::before);
+}
+
+/// To be called by the same thread in the parent, also when the fork failed.
+#[pyfunction]
+pub(crate) fn after_fork_in_parent() {
+    casehook::fork::after_in_parent();
+}
+
+/// To be called in the child: the threads that were inside a call are not there.
+#[pyfunction]
+pub(crate) fn after_fork_in_child() {
+    casehook::fork::after_in_child();
     UNDER_WAY.store(0, Ordering::SeqCst);
     EXITING.store(false, Ordering::SeqCst);
 }

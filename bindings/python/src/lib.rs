@@ -7,6 +7,7 @@ mod agent;
 mod calls;
 mod cli;
 mod logs;
+mod presets;
 
 use pyo3::prelude::*;
 
@@ -17,9 +18,13 @@ mod _native {
     #[pymodule_export]
     use super::agent::Agent;
     #[pymodule_export]
-    use super::calls::{after_fork, await_calls, begin_exit, panic_now};
+    use super::calls::{
+        after_fork_in_child, after_fork_in_parent, await_calls, before_fork, begin_exit, panic_now,
+    };
     #[pymodule_export]
     use super::cli::{StopFlag, run_cli};
     #[pymodule_export]
     use super::logs::{next_lines, set_log_level, start_log, stop_log};
+    #[pymodule_export]
+    use super::presets::{preset, presets};
 }

@@ -54,7 +54,7 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 def script(tmp_path: Path) -> Script:
     """Runs Python text in an interpreter of its own; it finds this folder's modules."""
 
-    def run(text: str, *args: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(text: str, *args: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "script.py"
         path.write_text(textwrap.dedent(text))
         environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONFAULTHANDLER": "1"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -69,6 +70,12 @@ def test_wheel(maturin: str, tmp_path: Path) -> None:
         names = archive.namelist()
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         document = email.message_from_bytes(archive.read(metadata))
+        (bill,) = (json.loads(archive.read(name)) for name in names if "/sboms/" in name)
+    assert bill["bomFormat"] == "CycloneDX"
+    components = {component["name"]: component for component in bill["components"]}
+    for name in ("casehook", "rusqlite", "rustls", "ring", "ureq"):
+        assert components[name]["version"] and components[name].get("purl", "pkg:").startswith("pkg:"), name
+    assert not {"openssl", "openssl-sys", "aws-lc-rs"} & components.keys()
     for name in ("__init__.py", "__main__.py", "_native.abi3.so", "_native.pyi", "logging.py", "py.typed"):
         assert f"casehook/{name}" in names
     assert any(name.endswith("LICENSE") for name in names)

@@ -72,6 +72,9 @@ impl Store for FaultyStore {
     fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, zeroize::Zeroizing<String>)>> {
         self.run("secrets", |store| store.secrets(id))
     }
+    fn rekey(&self, key: Option<zeroize::Zeroizing<[u8; 32]>>) -> Result<()> {
+        self.run("rekey", |store| store.rekey(key))
+    }
     fn has_secrets(&self, id: ConnectorId) -> Result<bool> {
         self.run("has_secrets", |store| store.has_secrets(id))
     }

@@ -24,7 +24,7 @@ mod vault;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -52,7 +52,7 @@ const COUNT_LASTS: Duration = Duration::from_secs(1);
 pub(crate) struct PostgresStore {
     pool: Pool,
     lease: Lease,
-    key: KeyHolder,
+    key: RwLock<KeyHolder>,
     /// What this process has in hand, with what has to be unchanged for its outcome to count.
     held: Mutex<HashMap<PushId, Held>>,
     /// What the deliverer acts on, connector by connector.
@@ -74,7 +74,7 @@ impl PostgresStore {
         Ok(PostgresStore {
             lease: Lease::start(&pool),
             pool,
-            key: KeyHolder::new(key),
+            key: RwLock::new(KeyHolder::new(key)),
             held: Mutex::default(),
             acting: Mutex::default(),
             undelivered: Mutex::new(None),
@@ -90,6 +90,10 @@ impl PostgresStore {
         self.pool.write(|conn| arrive::import(conn, instance, give))?;
         self.lease.tell();
         Ok(self.pool.address.named())
+    }
+
+    fn key(&self) -> RwLockReadGuard<'_, KeyHolder> {
+        self.key.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn limits(&self, connector: ConnectorId) -> Option<Limits> {
@@ -109,7 +113,7 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn put_connector(&self, connector: &NewConnector<'_>, now: Timestamp) -> Result<StoredConnector> {
         let key = match &connector.secrets {
-            Some(secrets) if !secrets.is_empty() => Some(self.key.get()?),
+            Some(secrets) if !secrets.is_empty() => Some(self.key().get()?),
             _ => None,
         };
         let stored = self
@@ -128,7 +132,19 @@ impl Store for PostgresStore {
     }
 
     fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, Zeroizing<String>)>> {
-        self.pool.read(|conn| vault::read(conn, id, &self.key))
+        let key = self.key();
+        self.pool.read(|conn| vault::read(conn, id, &key))
+    }
+
+    fn rekey(&self, key: Option<Zeroizing<[u8; 32]>>) -> Result<()> {
+        let Some(key) = key else {
+            let message = "secrets in PostgreSQL have no key file, so a new key must come from the host; give the new key";
+            return Err(Error::new(ErrorKind::Argument, message).at("key"));
+        };
+        let mut holder = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        self.pool.write(|conn| vault::rekey(conn, &holder, &key))?;
+        *holder = KeyHolder::Given(key);
+        Ok(())
     }
 
     fn has_secrets(&self, id: ConnectorId) -> Result<bool> {

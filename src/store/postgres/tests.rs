@@ -303,6 +303,19 @@ fn secrets_need_a_key_that_the_host_gives_and_never_lie_in_the_open() {
         ErrorKind::Key
     );
     assert_eq!(store.secrets(id).unwrap()[0].1.as_str(), "hunter2-of-the-test");
+    assert_eq!(
+        store.rekey(None).unwrap_err().kind(),
+        ErrorKind::Argument,
+        "there is no key file"
+    );
+    let new = Zeroizing::new([8; 32]);
+    assert_eq!(wrong.rekey(Some(new.clone())).unwrap_err().kind(), ErrorKind::Key);
+    store.rekey(Some(new)).unwrap();
+    for store in [&store, &wrong] {
+        assert_eq!(store.secrets(id).unwrap()[0].1.as_str(), "hunter2-of-the-test");
+    }
+    let old = open(server, &schema);
+    assert_eq!(old.secrets(id).unwrap_err().kind(), ErrorKind::Key);
 }
 
 #[test]

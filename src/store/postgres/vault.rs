@@ -11,7 +11,7 @@ use crate::connector::SecretField;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outbox::ConnectorId;
 use crate::store::sqlite::KeySource;
-use crate::store::sqlite::key::{KEY_VARIABLE, Key, parse};
+use crate::store::sqlite::key::{KEY_VARIABLE, Key, read_key};
 use crate::store::sqlite::vault::{CHECK, CHECK_DATA, damaged, data, open, seal, unbound};
 
 /// A key that is read when it is needed, so that a missing one stops nothing but secrets.
@@ -37,7 +37,7 @@ impl KeyHolder {
         let refused = |message: String| Error::new(ErrorKind::Key, message);
         match self {
             KeyHolder::Given(key) => Ok(key.clone()),
-            KeyHolder::Variable(text) => parse(text).ok_or_else(|| {
+            KeyHolder::Variable(text) => read_key(text).ok_or_else(|| {
                 refused(format!(
                     "{KEY_VARIABLE} is not a key; set it to 64 hex digits or to base64 of 32 bytes"
                 ))
@@ -65,12 +65,7 @@ pub(super) fn replace(conn: &Conn, id: ConnectorId, secrets: &[SecretField], key
     if used {
         check(conn, key)?;
     } else {
-        let (nonce, ciphertext) = seal(key, CHECK_DATA, CHECK)?;
-        conn.run(
-            "INSERT INTO vault (id, nonce, ciphertext) VALUES (1, $1, $2) \
-             ON CONFLICT (id) DO UPDATE SET nonce = $1, ciphertext = $2",
-            &[&nonce.as_slice(), &ciphertext],
-        )?;
+        put_check(conn, key)?;
     }
     for (field, plaintext) in secrets {
         let (nonce, ciphertext) = seal(key, &data(id, field), plaintext.as_bytes())?;
@@ -110,6 +105,47 @@ pub(super) fn read(conn: &Conn, id: ConnectorId, key: &KeyHolder) -> Sql<Vec<Sec
         secrets.push((field, Zeroizing::new(plaintext)));
     }
     Ok(secrets)
+}
+
+/// Seals every secret anew with `new`; nothing is changed when the present key is wrong or any secret is damaged.
+pub(super) fn rekey(conn: &Conn, holder: &KeyHolder, new: &Key) -> Sql<()> {
+    conn.run("LOCK TABLE vault IN SHARE ROW EXCLUSIVE MODE", &[])?;
+    let sealing = unbound(new)?;
+    let rows = conn.all(
+        "SELECT s.connector_id, s.field, s.nonce, s.ciphertext, c.name FROM secrets AS s \
+         JOIN connectors AS c ON c.id = s.connector_id ORDER BY s.connector_id, s.field",
+        &[],
+        |row| {
+            let sealed = (get::<Vec<u8>>(row, 2)?, get::<Vec<u8>>(row, 3)?);
+            Ok((ConnectorId(get(row, 0)?), text(row, 1)?, sealed, text(row, 4)?))
+        },
+    )?;
+    if !rows.is_empty() {
+        let old = unbound(&holder.get()?)?;
+        check(conn, &old)?;
+        for (id, field, (nonce, ciphertext), name) in rows {
+            let plaintext = <[u8; NONCE_LEN]>::try_from(nonce)
+                .ok()
+                .and_then(|nonce| open(&old, &data(id, &field), nonce, ciphertext))
+                .ok_or_else(|| damaged(&format!("the stored secret `{field}` of connector {name:?}")))?;
+            let (nonce, ciphertext) = seal(&sealing, &data(id, &field), &plaintext)?;
+            conn.run(
+                "UPDATE secrets SET nonce = $3, ciphertext = $4 WHERE connector_id = $1 AND field = $2",
+                &[&id.0, &stored(&field), &nonce.as_slice(), &ciphertext],
+            )?;
+        }
+    }
+    put_check(conn, &sealing)
+}
+
+fn put_check(conn: &Conn, key: &LessSafeKey) -> Sql<()> {
+    let (nonce, ciphertext) = seal(key, CHECK_DATA, CHECK)?;
+    conn.run(
+        "INSERT INTO vault (id, nonce, ciphertext) VALUES (1, $1, $2) \
+         ON CONFLICT (id) DO UPDATE SET nonce = $1, ciphertext = $2",
+        &[&nonce.as_slice(), &ciphertext],
+    )?;
+    Ok(())
 }
 
 /// Refuses a key other than the one that what is stored was sealed with.

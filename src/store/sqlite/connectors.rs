@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::db::{all, count, int, one, run};
 use super::fault::Sql;
-use super::key::Key;
+use super::key::KeyHolder;
 use super::row::{time, time_or_none};
 use super::vault;
 use crate::error::{Error, ErrorKind};
@@ -23,11 +23,10 @@ macro_rules! columns {
 pub(super) const PULL: &str = "UPDATE pushes INDEXED BY pushes_ready SET due_at = ?2, wait_ms = 0 \
      WHERE connector_id = ?1 AND ready = 1 AND due_at > ?2 AND step IS NOT 'find'";
 
-/// `key` is there when `connector` brings secrets.
 pub(super) fn put(
     conn: &Connection,
     connector: &NewConnector<'_>,
-    key: Option<&Key>,
+    key: &KeyHolder,
     now: Timestamp,
 ) -> Sql<StoredConnector> {
     run(

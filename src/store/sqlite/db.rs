@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, Transactio
 use super::fault::{Fault, Sql};
 use super::group::Group;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::fork;
 
 /// Reading connections kept open while idle.
 const IDLE_READERS: usize = 4;
@@ -65,6 +66,7 @@ impl Db {
 
     /// Runs `work` on the writing connection, outside any transaction.
     pub(super) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        let _in_sqlite = fork::hold_off();
         let slot = lock(&self.writer);
         let conn = slot.as_ref().ok_or_else(closed)?;
         if !conn.is_autocommit() {
@@ -77,6 +79,7 @@ impl Db {
 
     /// Runs `work` on a reading connection, outside any transaction.
     pub(super) fn with_reader<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        let _in_sqlite = fork::hold_off();
         let conn = self.take_reader()?;
         let result = work(&conn);
         self.give_back(conn);
@@ -85,6 +88,7 @@ impl Db {
 
     /// Closes the connections; those at work close when their call ends. Later calls err with `Closed`.
     pub(super) fn close(&self) -> Result<()> {
+        let _in_sqlite = fork::hold_off();
         let idle = {
             let mut readers = lock(&self.readers);
             readers.closed = true;
@@ -122,6 +126,13 @@ impl Db {
         if !readers.closed && readers.idle.len() < IDLE_READERS && conn.is_autocommit() {
             readers.idle.push(conn);
         }
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        // Closing takes locks of SQLite's as well.
+        let _ = self.close();
     }
 }
 

@@ -1,13 +1,15 @@
 //! Where the key that seals secrets comes from.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind as Io, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::files::{beside, create_whole};
+use super::files::{beside, create_whole, io, sync_directory};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The environment variable that may hold the key.
@@ -51,56 +53,120 @@ impl KeyHolder {
         }
     }
 
-    /// The key; `Key` error when it is missing or unreadable.
-    pub(super) fn get(&self) -> Result<Key> {
+    /// The keys that what is stored may be sealed with, the likeliest first; never none.
+    ///
+    /// There are two while a change of the key file is under way, or was cut off: which one holds is for the caller to try.
+    /// `Key` error when there is none, or the file cannot be read.
+    pub(super) fn candidates(&self) -> Result<Vec<Key>> {
         match self {
-            KeyHolder::Given(key) => Ok(key.clone()),
-            KeyHolder::Variable(text) => parse(text).ok_or_else(|| {
-                error(format!(
-                    "{KEY_VARIABLE} is not a key; set it to 64 hex digits or to base64 of 32 bytes"
-                ))
-            }),
-            KeyHolder::File(path) => read_file(path)?.ok_or_else(|| {
-                error(format!(
-                    "the key file {} is missing; put it back, set {KEY_VARIABLE}, or remove the connectors \
-                     and configure them again with their secrets",
-                    path.display()
-                ))
-            }),
+            KeyHolder::Given(key) => Ok(vec![key.clone()]),
+            KeyHolder::Variable(text) => Ok(vec![from_variable(text)?]),
+            KeyHolder::File(path) => {
+                let present = read_file(path)?;
+                // One that cannot be read says nothing while the one in force can.
+                let next = read_file(&successor(path)).unwrap_or(None);
+                let keys: Vec<Key> = present.into_iter().chain(next).collect();
+                if keys.is_empty() {
+                    return Err(error(format!(
+                        "the key file {} is missing; put it back, set {KEY_VARIABLE}, or remove the connectors \
+                         and configure them again with their secrets",
+                        path.display()
+                    )));
+                }
+                Ok(keys)
+            }
         }
     }
 
     /// The key, made first when it is to come from a file that is not there. Only while nothing is sealed.
     pub(super) fn get_or_make(&self) -> Result<Key> {
-        let KeyHolder::File(path) = self else {
-            return self.get();
-        };
-        if let Some(key) = read_file(path)? {
-            return Ok(key);
+        match self {
+            KeyHolder::Given(key) => Ok(key.clone()),
+            KeyHolder::Variable(text) => from_variable(text),
+            KeyHolder::File(path) => in_file(path),
         }
-        let mut key = Key::default();
-        SystemRandom::new()
-            .fill(key.as_mut())
-            .map_err(|_| Error::internal("the system gives no random numbers"))?;
-        let mut text = hex(key.as_ref());
-        text.push('\n');
-        create_whole(path, text.as_bytes())?;
-        // Another process may have been first; what counts is what is in the file.
-        self.get()
     }
+
+    /// A key for the time after a change, durable in a file of its own before this returns.
+    ///
+    /// One that an earlier change left there, cut off, is taken again: after a failed commit nobody can tell whether the
+    /// disk holds what was sealed with it, so it may not be thrown away.
+    pub(super) fn make_next(&self) -> Result<Key> {
+        match self {
+            KeyHolder::File(path) => in_file(&successor(path)),
+            KeyHolder::Given(_) | KeyHolder::Variable(_) => {
+                let origin = match self {
+                    KeyHolder::Variable(_) => KEY_VARIABLE,
+                    _ => "the host program",
+                };
+                let message = format!(
+                    "the key of this database comes from {origin}, so a new one must come from there too; \
+                     give the new key"
+                );
+                Err(Error::new(ErrorKind::Argument, message).at("key"))
+            }
+        }
+    }
+
+    /// The key of [`KeyHolder::make_next`], if there is one.
+    pub(super) fn next(&self) -> Option<Key> {
+        match self {
+            KeyHolder::File(path) => read_file(&successor(path)).unwrap_or(None),
+            KeyHolder::Given(_) | KeyHolder::Variable(_) => None,
+        }
+    }
+
+    /// Puts the next key in the place of the present one, whose seals are all gone.
+    pub(super) fn promote_next(&self) -> Result<()> {
+        let KeyHolder::File(path) = self else {
+            return Ok(());
+        };
+        fs::rename(successor(path), path).map_err(|e| io(path, "cannot be replaced", &e))?;
+        sync_directory(path)
+    }
+}
+
+/// Where the key of a change of keys waits until the change is committed.
+fn successor(path: &Path) -> PathBuf {
+    beside(path, ".new")
+}
+
+fn from_variable(text: &str) -> Result<Key> {
+    read_key(text).ok_or_else(|| {
+        error(format!(
+            "{KEY_VARIABLE} is not a key; set it to 64 hex digits or to base64 of 32 bytes"
+        ))
+    })
+}
+
+/// The key in this file, made first if it is not there.
+fn in_file(path: &Path) -> Result<Key> {
+    if let Some(key) = read_file(path)? {
+        return Ok(key);
+    }
+    let mut key = Key::default();
+    SystemRandom::new()
+        .fill(key.as_mut())
+        .map_err(|_| Error::internal("the system gives no random numbers"))?;
+    let mut text = hex(key.as_ref());
+    text.push('\n');
+    create_whole(path, text.as_bytes())?;
+    // Another process may have been first; what counts is what is in the file.
+    read_file(path)?.ok_or_else(|| error(format!("the key file {} is gone again", path.display())))
 }
 
 fn read_file(path: &Path) -> Result<Option<Key>> {
     let unreadable =
         |e: std::io::Error| error(format!("the key file {} cannot be read: {e}", path.display()));
-    let file = match File::open(path) {
+    let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(no_follow).open(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == Io::NotFound && fs::symlink_metadata(path).is_err() => return Ok(None),
+        Err(e) if e.kind() == Io::NotFound => return Ok(None),
         Err(e) => return Err(unreadable(e)),
     };
     let mut text = Zeroizing::new(String::with_capacity(256));
     file.take(256).read_to_string(&mut text).map_err(unreadable)?;
-    parse(text.trim()).map(Some).ok_or_else(|| {
+    read_key(text.trim()).map(Some).ok_or_else(|| {
         error(format!(
             "the key file {} is damaged; put the right one back: 64 hex digits or base64 of 32 bytes",
             path.display()
@@ -109,7 +175,7 @@ fn read_file(path: &Path) -> Result<Option<Key>> {
 }
 
 /// 64 hex digits, or base64 (either alphabet, padded or not) of 32 bytes.
-pub(in crate::store) fn parse(text: &str) -> Option<Key> {
+pub(crate) fn read_key(text: &str) -> Option<Key> {
     let mut key = Key::default();
     if text.len() == 64 {
         for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -169,10 +235,10 @@ mod tests {
     fn a_key_is_hex_or_base64() {
         let key: Key = Zeroizing::new(std::array::from_fn(|i| (i * 7 + 3) as u8));
         let base64 = "AwoRGB8mLTQ7QklQV15lbHN6gYiPlp2kq7K5wMfO1dw=";
-        assert_eq!(parse(&hex(key.as_ref())).unwrap(), key);
-        assert_eq!(parse(&hex(key.as_ref()).to_uppercase()).unwrap(), key);
-        assert_eq!(parse(base64).unwrap(), key);
-        assert_eq!(parse(base64.trim_end_matches('=')).unwrap(), key);
+        assert_eq!(read_key(&hex(key.as_ref())).unwrap(), key);
+        assert_eq!(read_key(&hex(key.as_ref()).to_uppercase()).unwrap(), key);
+        assert_eq!(read_key(base64).unwrap(), key);
+        assert_eq!(read_key(base64.trim_end_matches('=')).unwrap(), key);
         for bad in [
             "",
             "00",
@@ -182,7 +248,7 @@ mod tests {
             &"ä".repeat(32),
             &"A".repeat(44),
         ] {
-            assert!(parse(bad).is_none(), "{bad}");
+            assert!(read_key(bad).is_none(), "{bad}");
         }
     }
 
@@ -191,7 +257,7 @@ mod tests {
         let db = Path::new("a.db");
         let hex = Zeroizing::new("11".repeat(32));
         assert_eq!(
-            *KeyHolder::from_variable(Some(hex), db).get().unwrap(),
+            *KeyHolder::from_variable(Some(hex), db).get_or_make().unwrap(),
             [0x11; 32]
         );
         let empty = KeyHolder::from_variable(Some(Zeroizing::new(String::new())), db);
@@ -210,7 +276,7 @@ mod tests {
     fn a_key_file_is_made_once_and_a_damaged_one_is_never_replaced() {
         let dir = TempDir::new();
         let holder = KeyHolder::File(dir.path("a.db.key"));
-        assert_eq!(holder.get().unwrap_err().kind(), ErrorKind::Key);
+        assert_eq!(holder.candidates().unwrap_err().kind(), ErrorKind::Key);
         let key = holder.get_or_make().unwrap();
         assert_eq!(holder.get_or_make().unwrap(), key);
         fs::write(dir.path("a.db.key"), "short").unwrap();

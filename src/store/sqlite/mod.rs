@@ -15,13 +15,15 @@ pub(in crate::store) mod key;
 mod migrate;
 pub(in crate::store) mod read;
 pub(in crate::store) mod record;
+#[cfg(test)]
+mod rekey_tests;
 mod row;
 #[cfg(test)]
 mod tests;
 pub(in crate::store) mod vault;
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -31,11 +33,12 @@ use zeroize::Zeroizing;
 use self::db::{Db, one, run};
 use self::fault::{Fault, Sql};
 use self::key::KeyHolder;
-pub(crate) use self::key::KeySource;
+pub(crate) use self::key::{KeySource, read_key};
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, Progress};
+use crate::process::fork;
 
 /// How long a call waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,7 +53,8 @@ static OPENING: Mutex<()> = Mutex::new(());
 /// An outbox in one SQLite file.
 pub(crate) struct SqliteStore {
     db: Db,
-    key: KeyHolder,
+    /// Taken before any connection is, never while one is held.
+    key: RwLock<KeyHolder>,
 }
 
 impl SqliteStore {
@@ -63,6 +67,7 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, key: KeySource, patience: Duration) -> Result<SqliteStore> {
+        let _in_sqlite = fork::hold_off();
         let _alone = db::lock(&OPENING);
         let path = files::prepare_database(path)?;
         migrate::inspect(&path)?;
@@ -70,7 +75,7 @@ impl SqliteStore {
         migrate::migrate(&writer, &path)?;
         refuse_moved(&writer).map_err(Fault::into_error)?;
         Ok(SqliteStore {
-            key: KeyHolder::new(key, &path),
+            key: RwLock::new(KeyHolder::new(key, &path)),
             db: Db::new(path, writer, patience),
         })
     }
@@ -99,17 +104,16 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    fn key(&self) -> RwLockReadGuard<'_, KeyHolder> {
+        self.key.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Store for SqliteStore {
     fn put_connector(&self, connector: &NewConnector<'_>, now: Timestamp) -> Result<StoredConnector> {
-        let key = match &connector.secrets {
-            Some(secrets) if !secrets.is_empty() => Some(match self.db.read(vault::in_use)? {
-                true => self.key.get()?,
-                false => self.key.get_or_make()?,
-            }),
-            _ => None,
-        };
-        self.db
-            .write(|conn| connectors::put(conn, connector, key.as_ref(), now))
+        let key = self.key();
+        self.db.write(|conn| connectors::put(conn, connector, &key, now))
     }
 
     fn connector(&self, name: &str) -> Result<Option<StoredConnector>> {
@@ -121,7 +125,56 @@ impl Store for SqliteStore {
     }
 
     fn secrets(&self, id: ConnectorId) -> Result<Vec<(String, Zeroizing<String>)>> {
-        self.db.read(|conn| vault::read(conn, id, || self.key.get()))
+        let key = self.key();
+        let read = || self.db.read(|conn| vault::read(conn, id, &key));
+        match read() {
+            // Another process may have changed the key file after this snapshot was taken.
+            Err(error) if error.kind() == ErrorKind::Key && matches!(*key, KeyHolder::File(_)) => read(),
+            secrets => secrets,
+        }
+    }
+
+    fn rekey(&self, key: Option<Zeroizing<[u8; 32]>>) -> Result<()> {
+        let mut holder = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        let given = key.is_some();
+        let secure = |on: bool| {
+            self.db
+                .with_writer(|conn| Ok(conn.pragma_update(None, "secure_delete", on)?))
+        };
+        secure(true)?;
+        let sealed = self.db.write(|conn| vault::rekey(conn, &holder, key));
+        let key = match sealed {
+            Ok(key) => key,
+            Err(error) => {
+                secure(false)?;
+                return Err(error);
+            }
+        };
+        // Committed. What follows tidies up, and what it cannot do the next change of keys does.
+        let settled = match given {
+            true => Ok(()),
+            false => self.db.write(|conn| vault::settle(conn, &holder)),
+        };
+        let cleared = self.db.with_writer(|conn| {
+            Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?)
+        });
+        let troubles = [
+            secure(false).err(),
+            settled.err(),
+            cleared.as_ref().err().cloned(),
+        ];
+        for error in troubles.into_iter().flatten() {
+            log::warn!("after the change of the key: {error}");
+        }
+        if cleared.is_ok_and(|busy| busy) {
+            log::info!(
+                "secrets sealed with the old key stay in the write-ahead log until nobody reads the database"
+            );
+        }
+        if given {
+            *holder = KeyHolder::Given(key);
+        }
+        Ok(())
     }
 
     fn has_secrets(&self, id: ConnectorId) -> Result<bool> {

@@ -88,10 +88,8 @@ pub(super) fn time_or_none(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<
     Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_millis))
 }
 
-/// JSON that casehook wrote itself, so however deep it was accepted.
+/// JSON that casehook wrote itself; of what somebody else put there, only so deep that reading it is safe.
 pub(super) fn json<T: serde::de::DeserializeOwned>(at: usize, text: &str) -> rusqlite::Result<T> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.disable_recursion_limit();
-    T::deserialize(&mut reader)
+    serde_json::from_str(text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(e)))
 }

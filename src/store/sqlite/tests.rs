@@ -55,7 +55,7 @@ fn with_store(check: &dyn Fn(&dyn Store)) {
 
 conformance_suite!(super::with_store);
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 const RETENTION: Retention = Retention {
     max_queued: 1_000_000,
@@ -63,7 +63,7 @@ const RETENTION: Retention = Retention {
     history_count: 1_000,
 };
 
-fn connector(store: &SqliteStore, secrets: &[(&str, &str)]) -> Result<StoredConnector> {
+pub(super) fn connector(store: &SqliteStore, secrets: &[(&str, &str)]) -> Result<StoredConnector> {
     let secrets = secrets
         .iter()
         .map(|(field, text)| ((*field).to_owned(), Zeroizing::new((*text).to_owned())));
@@ -118,7 +118,7 @@ fn every_file_is_its_owners_alone() {
     // Whatever the process allows by default; the other tests do not mind.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     let store = SqliteStore {
-        key: KeyHolder::File(dir.path("a.db.key")),
+        key: RwLock::new(KeyHolder::File(dir.path("a.db.key"))),
         ..open(&path)
     };
     connector(&store, &[("user", "u")]).unwrap();
@@ -274,7 +274,7 @@ fn a_lost_key_file_is_not_made_anew_while_secrets_depend_on_it() {
     let dir = TempDir::new();
     let key = dir.path("a.db.key");
     let store = SqliteStore {
-        key: KeyHolder::File(key.clone()),
+        key: RwLock::new(KeyHolder::File(key.clone())),
         ..open(&dir.path("a.db"))
     };
     let id = connector(&store, &[]).unwrap().id;

@@ -33,11 +33,13 @@ document or case is refused, or the database cannot be used.
 >>> folder.cleanup()
 """
 
-from casehook._agent import Agent, case
+from casehook._agent import Agent
+from casehook._case import case
 from casehook._errors import (
     ArgumentError,
     BusyError,
     CaseError,
+    CaseTypeError,
     ClosedError,
     ConfigError,
     CorruptError,
@@ -55,6 +57,7 @@ from casehook._errors import (
     TimeoutError,
 )
 from casehook._logs import dropped_log_lines
+from casehook._presets import Preset, PresetParameter, preset, presets
 from casehook._results import (
     Answer,
     Attempt,
@@ -81,6 +84,7 @@ __all__ = [
     "Attempt",
     "BusyError",
     "CaseError",
+    "CaseTypeError",
     "ClosedError",
     "CommentState",
     "ConfigError",
@@ -95,6 +99,8 @@ __all__ = [
     "InternalError",
     "Link",
     "NotFoundError",
+    "Preset",
+    "PresetParameter",
     "PushError",
     "PushState",
     "PushStatus",
@@ -112,9 +118,11 @@ __all__ = [
     "TimeoutError",
     "case",
     "dropped_log_lines",
+    "preset",
+    "presets",
 ]
 
-for _class in (Agent, *Error.__subclasses__(), *StoreError.__subclasses__(), Error):
+for _class in (Agent, *Error.__subclasses__(), *StoreError.__subclasses__(), CaseTypeError, Error):
     # What a traceback names is the name to import.
     _class.__module__ = "casehook"
 del _class

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
-from casehook import _life, _native, _results, _watch
-from casehook._errors import ArgumentError, CaseError, ConfigError, Error, ForkedError
-
-Timeout: TypeAlias = float | timedelta | None
-"""Seconds or a timedelta; none is no limit."""
-
-Document: TypeAlias = Mapping[str, Any] | str
-"""A JSON object, as a mapping or as text."""
-
-Comments: TypeAlias = Iterable[tuple[str, str] | Mapping[str, str]]
-"""Pairs of id and text, or objects with ``commentId`` and ``comment``."""
+from casehook import _arguments, _case, _life, _native, _results, _watch
+from casehook._arguments import Document, Timeout, number, push_number, seconds, text
+from casehook._case import Comments
+from casehook._errors import ForkedError
 
 _PAGE = 100
-
-
-def case(
-    title: str,
-    *,
-    case_id: str | None = None,
-    description: str | None = None,
-    tags: Iterable[str] = (),
-    severity: str | None = None,
-    status: str | None = None,
-    comments: Comments = (),
-    external_id: str | None = None,
-    fields: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The ``params`` object of a case, for :meth:`Agent.push_many` and others that take one.
-
-    >>> case("Disk full", case_id="host-7/disk", tags=["infra"])
-    {'incident': {'title': 'Disk full', 'id': 'host-7/disk', 'tags': ['infra']}, 'comments': []}
-    """
-    incident: dict[str, Any] = {"title": title}
-    if case_id is not None:
-        incident["id"] = case_id
-    if description is not None:
-        incident["description"] = description
-    if severity is not None:
-        incident["severity"] = severity
-    if status is not None:
-        incident["status"] = status
-    if tags:
-        # A lone string stays one, to be refused, rather than to become a tag for each of its letters.
-        incident["tags"] = tags if isinstance(tags, str) else list(tags)
-    if external_id is not None:
-        incident["externalId"] = external_id
-    if fields is not None:
-        incident["fields"] = dict(fields)
-    return {"incident": incident, "comments": [_comment(comment) for comment in comments]}
 
 
 class Agent:
@@ -83,6 +39,9 @@ class Agent:
         how long and how many delivered, superseded and cancelled pushes are kept; the time in seconds or a timedelta
     ``secret_env``, ``secret_dir``
         the environment variables, and the directory of files, that a connector's secrets may refer to
+    ``trust_location``
+        use a database of another user's, or in a folder that anybody may write to; whoever can put files beside it can
+        replace it
 
     As a context manager it is closed at the end. An agent that is forgotten is closed when the interpreter exits.
     """
@@ -98,26 +57,27 @@ class Agent:
         workers: int = 4,
         drain: bool = True,
         max_queued: int = 1_000_000,
-        history: float | timedelta = timedelta(days=30),
+        history: Timeout = timedelta(days=30),
         history_count: int = 100_000,
         secret_env: Iterable[str] = (),
         secret_dir: str | os.PathLike[str] | None = None,
+        trust_location: bool = False,
     ) -> None:
         self._closed = True
-        self._path = os.fspath(path)
-        if key is not None and len(key) != 32:
-            raise ArgumentError(f"a key has 32 bytes, not {len(key)}", "key")
+        self._path = _arguments.path(path, "path")
+        kept = seconds(history, "history")
         self._native = _native.Agent(
             self._path,
-            key,
-            None if settings is None else _document(settings, "settings"),
-            workers,
-            drain,
-            max_queued,
-            _seconds(history) or 0.0,
-            history_count,
-            list(secret_env),
-            secret_dir,
+            _arguments.key(key),
+            None if settings is None else _arguments.document(settings, "settings"),
+            number(workers, "workers"),
+            bool(drain),
+            number(max_queued, "max_queued"),
+            math.inf if kept is None else kept,
+            number(history_count, "history_count"),
+            _arguments.texts(secret_env, "secret_env"),
+            None if secret_dir is None else _arguments.path(secret_dir, "secret_dir"),
+            bool(trust_location),
         )
         self._closed = False
         self._pid = os.getpid()
@@ -134,12 +94,13 @@ class Agent:
 
         Raises :class:`ConfigError`, which names the field and says what would be right; nothing is stored then.
         """
-        given = None if secrets is None else _document(secrets, "secrets")
-        return _results.warnings(self._native.configure(name, _document(config, "config"), given))
+        given = None if secrets is None else _arguments.document(secrets, "secrets")
+        document = _arguments.document(config, "config")
+        return _results.warnings(self._native.configure(text(name, "name"), document, given))
 
     def connector(self, name: str) -> _results.Connector:
         """The connector of that name, its secrets left out. Raises :class:`NotFoundError`."""
-        return _results.connector(self._native.connector(name))
+        return _results.connector(self._native.connector(text(name, "name")))
 
     def connectors(self) -> list[_results.Connector]:
         """Every connector, by name, secrets left out."""
@@ -150,7 +111,7 @@ class Agent:
 
         Raises :class:`StateError` while it has undelivered pushes, unless they are to be cancelled with it.
         """
-        self._native.remove(name, cancel)
+        self._native.remove(text(name, "name"), bool(cancel))
 
     def push(
         self,
@@ -176,40 +137,46 @@ class Agent:
         Raises :class:`CaseError` for a case over a limit or that cannot be rendered; :class:`QueueFullError`,
         :class:`FullError` and :class:`BusyError` can be tried again. Nothing is stored then.
         """
-        if title is not None:
-            if params is not None:
-                raise TypeError("push() takes a title or params, not both")
-            params = case(
-                title,
-                case_id=case_id,
-                description=description,
-                tags=tags,
-                severity=severity,
-                status=status,
-                comments=comments,
-                external_id=external_id,
-                fields=fields,
+        if title is None:
+            if params is None:
+                raise TypeError("push() needs a title, or params")
+            parts = (case_id, description, severity, status, external_id, fields)
+            if any(part is not None for part in parts) or tags or comments:
+                raise TypeError("push() takes params or the parts of a case, not both")
+            return self._native.push_json(text(connector, "connector"), _arguments.params(params))
+        if params is not None:
+            raise TypeError("push() takes a title or params, not both")
+        labels = _case.tags_list(tags) if tags else []
+        pairs = _case.comment_pairs(comments) if comments else []
+        own = None if fields is None else _arguments.fields(fields)
+        try:
+            return self._native.push(
+                connector, title, case_id, description, labels, severity, status, pairs, external_id, own
             )
-        elif params is None:
-            raise TypeError("push() needs a title, or params")
-        elif case_id or description or tags or severity or status or comments or external_id or fields:
-            raise TypeError("push() takes params or the parts of a case, not both")
-        return self._native.push(connector, _case(params))
+        except (TypeError, UnicodeEncodeError):
+            # Looked at only now: what is right need not be looked at twice.
+            text(connector, "connector")
+            texts = {"title": title, "case_id": case_id, "description": description, "severity": severity}
+            _case.refuse_parts({**texts, "status": status, "external_id": external_id}, labels, pairs)
+            raise
 
     def push_many(self, connector: str, cases: Iterable[Document]) -> list[int]:
         """Accepts many cases in one transaction, all or none; the numbers are in the order of ``cases``.
 
         Each is a ``params`` object, such as :func:`casehook.case` makes.
         """
-        return self._native.push_many(connector, [_case(one) for one in cases])
+        if isinstance(cases, (str, bytes, Mapping)) or not isinstance(cases, Iterable):
+            raise _arguments.wrong_type("cases", "an iterable of params objects", cases)
+        documents = [_arguments.params(one, f"cases[{place}]") for place, one in enumerate(cases)]
+        return self._native.push_many(text(connector, "connector"), documents)
 
     def status(self, push: int) -> _results.PushStatus:
         """Where a push stands. Raises :class:`NotFoundError`; history is pruned after a while."""
-        return _results.push_status(self._native.status(push))
+        return _results.push_status(self._native.status(push_number(push)))
 
     def attempts(self, push: int) -> list[_results.Attempt]:
         """What happened to a push so far, oldest first."""
-        return _results.attempts(self._native.attempts(push))
+        return _results.attempts(self._native.attempts(push_number(push)))
 
     def pushes(
         self,
@@ -224,10 +191,13 @@ class Agent:
 
         Those in that state, of that connector, of that case, older than the push ``before``; all of these must hold.
         """
-        left = math.inf if limit is None else limit
+        left = math.inf if limit is None else number(limit, "limit")
+        last = None if before is None else number(before, "before", -_arguments.LARGEST)
+        name, of_case = _arguments.text_or_none(connector, "connector"), _arguments.text_or_none(case_id, "case_id")
+        _arguments.text_or_none(state, "state")
         page = min(_PAGE, max(0, int(min(left, _PAGE))))
         # The first page is read now: what is wrong with the call is told by the call.
-        found = _results.push_statuses(self._native.pushes(state, connector, case_id, before, page))
+        found = _results.push_statuses(self._native.pushes(state, name, of_case, last, page))
 
         def pages() -> Iterator[_results.PushStatus]:
             nonlocal found, left
@@ -237,8 +207,7 @@ class Agent:
                 if len(found) < _PAGE or left <= 0:
                     return
                 size = int(min(left, _PAGE))
-                text = self._native.pushes(state, connector, case_id, found[-1].id, size)
-                found = _results.push_statuses(text)
+                found = _results.push_statuses(self._native.pushes(state, name, of_case, found[-1].id, size))
 
         return pages()
 
@@ -248,11 +217,11 @@ class Agent:
         For a superseded push it follows the one that took its place. Raises :class:`TimeoutError` when that takes
         longer than ``timeout``; the push goes on. Ctrl-C interrupts it.
         """
-        return _results.push_status(self._native.wait(push, _seconds(timeout)))
+        return _results.push_status(self._native.wait(push_number(push), seconds(timeout)))
 
     async def wait_async(self, push: int, timeout: Timeout = None) -> _results.PushStatus:
         """As :meth:`wait`, without blocking the event loop; any number of them share one thread."""
-        return _results.push_status(await _watch.wait(self._native, push, _seconds(timeout)))
+        return _results.push_status(await _watch.wait(self._native, push_number(push), seconds(timeout)))
 
     def flush(self, timeout: Timeout = None) -> bool:
         """Waits until nothing is left to deliver.
@@ -260,31 +229,31 @@ class Agent:
         False when the time ran out, and at once when only pushes remain that nothing moves by itself: held ones, those
         behind them, and those of paused or blocked connectors. Ctrl-C interrupts it.
         """
-        return self._native.flush(_seconds(timeout))
+        return self._native.flush(seconds(timeout))
 
     async def flush_async(self, timeout: Timeout = None) -> bool:
         """As :meth:`flush`, without blocking the event loop."""
-        return await _watch.flush(self._native, _seconds(timeout))
+        return await _watch.flush(self._native, seconds(timeout))
 
     def retry(self, push: int) -> None:
         """Sends a failed or held push again, from the first step that is not done."""
-        self._native.retry(push)
+        self._native.retry(push_number(push))
 
     def cancel(self, push: int) -> None:
         """Gives up a push that is queued, waiting or held."""
-        self._native.cancel(push)
+        self._native.cancel(push_number(push))
 
     def adopt(self, push: int, external_id: str) -> None:
         """Names the incident of a held push; it goes on from there."""
-        self._native.adopt(push, external_id)
+        self._native.adopt(push_number(push), text(external_id, "external_id"))
 
     def discard(self, push: int) -> None:
         """Removes a failed push for good."""
-        self._native.discard(push)
+        self._native.discard(push_number(push))
 
     def link(self, connector: str, case_id: str) -> _results.Link | None:
         """The incident that a case is linked to at the connector's present target."""
-        found = self._native.link(connector, case_id)
+        found = self._native.link(text(connector, "connector"), text(case_id, "case_id"))
         return None if found is None else _results.link(found)
 
     def stats(self) -> _results.Stats:
@@ -293,7 +262,7 @@ class Agent:
 
     def preview(self, connector: str, params: Document) -> list[_results.Request]:
         """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing."""
-        return _results.requests(self._native.preview(connector, _case(params)))
+        return _results.requests(self._native.preview(text(connector, "connector"), _arguments.params(params)))
 
     def test(self, connector: str, params: Document) -> _results.TestReport:
         """Runs the steps of this case against the target, for real, outside the outbox.
@@ -301,26 +270,38 @@ class Agent:
         It opens or updates an incident there and leaves nothing here. Stops at the first step that fails. Takes as long
         as the exchanges take.
         """
-        return _results.report(self._native.test(connector, _case(params)))
+        return _results.report(self._native.test(text(connector, "connector"), _arguments.params(params)))
 
     def pause(self, connector: str) -> None:
         """Stops delivering for a connector until :meth:`resume`, across restarts. It accepts pushes meanwhile."""
-        self._native.pause(connector)
+        self._native.pause(text(connector, "connector"))
 
     def resume(self, connector: str) -> None:
         """Delivers for a paused connector again."""
-        self._native.resume(connector)
+        self._native.resume(text(connector, "connector"))
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Writes a consistent copy of the database to a new file, while everything goes on. It carries no key."""
-        self._native.backup(path)
+        self._native.backup(_arguments.path(path, "path"))
 
-    def close(self, timeout: float | timedelta = 5) -> None:
+    def rekey(self, key: bytes | None = None) -> None:
+        """Seals every stored secret with another key, all of them or none; deliveries go on meanwhile.
+
+        With a key: store it safely before, since it alone opens the secrets afterwards, and open the database with it
+        from now on. Without one a new random key takes the place of the one in the key file, and no crash loses it.
+        Backups made before need the key of their time. Other processes with the key file follow by themselves.
+
+        Raises :class:`SecretKeyError` when the present key is missing or wrong or a secret is damaged, and
+        :class:`ArgumentError` without a key where the present one is not from the key file; nothing is changed then.
+        """
+        self._native.rekey(_arguments.key(key))
+
+    def close(self, timeout: Timeout = 5) -> None:
         """Stops: waits for requests under way up to ``timeout``, then ends them. What was not delivered stays stored.
 
         Later calls raise :class:`ClosedError`; a second close does nothing.
         """
-        self._native.close(_seconds(timeout) or 0.0)
+        self._native.close(math.inf if (left := seconds(timeout)) is None else left)
         self._closed = True
         _life.closed(self)
 
@@ -337,55 +318,12 @@ class Agent:
             pass
 
     def __del__(self) -> None:
-        if not self._closed and self._pid == os.getpid():
+        if not getattr(self, "_closed", True) and self._pid == os.getpid():
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_path"):
+            return "<casehook.Agent, never opened>"
         state = " closed" if self._closed else ""
         return f"<casehook.Agent {self._path!r}{state}>"
 
-
-def _comment(comment: tuple[str, str] | Mapping[str, str]) -> Mapping[str, str]:
-    if isinstance(comment, Mapping):
-        return comment
-    try:
-        id, text = comment
-    except (TypeError, ValueError):
-        raise CaseError(f"a comment is a pair of id and text, not {comment!r}", "comments") from None
-    return {"commentId": id, "comment": text}
-
-
-def _case(params: Document) -> str:
-    return _json(params, "params", CaseError)
-
-
-def _document(document: Document, name: str) -> str:
-    return _json(document, name, ConfigError)
-
-
-def _json(document: Document, name: str, refusal: type[Error]) -> str:
-    if isinstance(document, str):
-        return document
-    try:
-        return _encode(document)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise refusal(f"this is no JSON object: {error}", name) from error
-
-
-def _other(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not a type of JSON")
-
-
-_encode = json.JSONEncoder(allow_nan=False, default=_other, separators=(",", ":")).encode
-
-
-def _seconds(timeout: Timeout) -> float | None:
-    if timeout is None:
-        return None
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-    # Written so that it refuses what is not a number, too.
-    if not seconds >= 0:
-        raise ArgumentError(f"{timeout} is no time; give seconds from 0 on, or a timedelta", "timeout")
-    return seconds

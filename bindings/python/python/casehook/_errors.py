@@ -39,6 +39,10 @@ class CaseError(Error, ValueError):
     code, number = "case", 2
 
 
+class CaseTypeError(CaseError, TypeError):
+    """A part of a case is of a wrong type. Also a ``TypeError``."""
+
+
 class ArgumentError(Error, ValueError):
     """An argument has no meaning for the call."""
 

@@ -62,9 +62,12 @@ def _in_child() -> None:
     # The lock may be held by a thread that the child does not have, and what was opened is the parent's.
     _lock = threading.Lock()
     _open = weakref.WeakSet()
-    _native.after_fork()
+    _native.after_fork_in_child()
     _watch.after_fork()
     _logs.after_fork()
 
 
-os.register_at_fork(after_in_child=_in_child)
+# A child of a process that has a thread inside SQLite could not open a database: forks wait, for two seconds at most.
+os.register_at_fork(
+    before=_native.before_fork, after_in_parent=_native.after_fork_in_parent, after_in_child=_in_child
+)

@@ -185,6 +185,8 @@ class TestStep:
     answer: Answer | None
     ok: bool
     verdict: str
+    suggestion: str | None
+    """What most likely is to be changed in the connector, where something is known about it."""
     duration_ms: int
 
 
@@ -336,6 +338,7 @@ def _step(document: dict[str, Any]) -> TestStep:
         answer=answer and Answer(answer["status"], _headers(answer), answer["body"]),
         ok=document["ok"],
         verdict=document["verdict"],
+        suggestion=document["suggestion"],
         duration_ms=document["durationMs"],
     )
 

@@ -1,10 +1,12 @@
 """How fast pushes are taken in, beside Python's own durable queues; not part of the tests.
 
-    pip install . persist-queue litequeue huey && python bench.py
+`make bench-python` builds what it needs and runs it, in a virtual environment of its own.
 
-Every queue writes to SQLite with a write-ahead log and ``synchronous=FULL``: one commit that waits for the disk for each
-push. Rates are pushes per second, the median of the rounds. What Python adds to a push is measured against the same
-pushes made by a Rust program, which needs cargo and the sources around this file (``--no-rust`` leaves it out).
+Every queue writes to SQLite with a write-ahead log and ``synchronous=FULL``, which is asked of each connection before it
+counts: one commit that waits for the disk for each push, unless threads share one. Rates are pushes per second. All run
+in turns, again and again; a ratio is that of one turn, and what is shown is the median. What Python adds to a push is
+measured against the same pushes made by a Rust program, which needs cargo and the sources around this file
+(``--no-rust`` leaves it out); there, processor time is compared, since that of the commit is mostly the disk's.
 """
 
 from __future__ import annotations
@@ -37,6 +39,14 @@ CONFIG = {
 Put = Callable[[str], Any]
 
 
+def durable(connection: Any) -> None:
+    """Has it wait for the disk at each commit, and makes sure that it will."""
+    connection.execute("PRAGMA synchronous = FULL")
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (level,) = connection.execute("PRAGMA synchronous").fetchone()
+    assert (mode, level) == ("wal", 2), (mode, level)
+
+
 def casehook_push(folder: Path) -> tuple[Put, Callable[[], None]]:
     agent = casehook.Agent(folder / "cases.db", drain=False)
     agent.configure("tracker", CONFIG)
@@ -47,9 +57,8 @@ def persist_queue(folder: Path) -> tuple[Put, Callable[[], None]]:
     import persistqueue
 
     queue = persistqueue.SQLiteQueue(str(folder), multithreading=True, auto_commit=True)
-    # As Python's SQLite was built to do, or not: said here.
     for connection in (queue._putter, queue._getter):
-        connection.execute("PRAGMA synchronous = FULL")
+        durable(connection)
     return lambda id: queue.put(casehook.case("Disk full", case_id=id, description="95 %")), queue.close
 
 
@@ -63,7 +72,7 @@ def lite_queue(folder: Path) -> tuple[Put, Callable[[], None]]:
     def put(id: str) -> None:
         if not hasattr(local, "queue"):
             local.queue = LiteQueue(str(folder / "queue.db"))
-            local.queue.conn.execute("PRAGMA synchronous = FULL")
+            durable(local.queue.conn)
             local.queue.conn.execute("PRAGMA busy_timeout = 30000")
         local.queue.put(json.dumps(casehook.case("Disk full", case_id=id, description="95 %")))
 
@@ -74,6 +83,7 @@ def huey(folder: Path) -> tuple[Put, Callable[[], None]]:
     from huey import SqliteHuey
 
     queue = SqliteHuey("bench", filename=str(folder / "huey.db"), fsync=True, timeout=30)
+    durable(queue.storage.conn)
 
     @queue.task()
     def deliver(case: dict[str, Any]) -> None:
@@ -113,25 +123,31 @@ def rate(make: Callable[[Path], tuple[Put, Callable[[], None]]], threads: int, s
 
 RUST = """
 use std::time::Instant;
+fn processor_time() -> f64 {
+    // Nanoseconds that this thread has run; Linux.
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(f64::NAN)
+}
 fn main() -> casehook::Result<()> {
     let path = std::env::args().nth(1).unwrap();
     let count: u32 = std::env::args().nth(2).unwrap().parse().unwrap();
     let config = std::env::args().nth(3).unwrap();
     let agent = casehook::Agent::open(path, casehook::Options::new().drain(false))?;
     agent.configure("tracker", &casehook::Connector::from_json(&config)?)?;
-    let began = Instant::now();
+    let (began, worked) = (Instant::now(), processor_time());
     for n in 0..count {
         let case = casehook::Case::new("Disk full").id(n.to_string()).description("95 %");
         agent.push("tracker", &case)?;
     }
-    println!("{}", began.elapsed().as_secs_f64() / f64::from(count) * 1e6);
+    let count = f64::from(count);
+    println!("{} {}", began.elapsed().as_secs_f64() / count * 1e6, (processor_time() - worked) / count / 1e3);
     Ok(())
 }
 """
 
 
 def rust_program(folder: Path) -> Path:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     (folder / "src").mkdir()
     (folder / "src" / "main.rs").write_text(RUST)
     (folder / "Cargo.toml").write_text(
@@ -144,24 +160,30 @@ def rust_program(folder: Path) -> Path:
     return Path(target) / "release" / "push"
 
 
-def overhead(rounds: int, count: int) -> tuple[float, float]:
-    """Microseconds for a push, in Rust and in Python, in turns."""
+def overhead(rounds: int, count: int) -> dict[str, tuple[float, float]]:
+    """Microseconds for a push in Rust, in Python and between them, in turns: in all, and of the processor's time."""
     import json
 
-    rust, python = [], []
+    found: dict[str, list[tuple[float, float]]] = {"Rust": [], "Python": []}
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         folder = Path(name)
         program = rust_program(folder)
         for number in range(rounds):
             command = [program, folder / f"r{number}.db", str(count), json.dumps(CONFIG)]
-            rust.append(float(subprocess.check_output(command)))
+            whole, worked = map(float, subprocess.check_output(command).split())
+            found["Rust"].append((whole, worked))
             with casehook.Agent(folder / f"p{number}.db", drain=False) as agent:
                 agent.configure("tracker", CONFIG)
-                began = time.perf_counter()
+                began, idle = time.perf_counter(), time.thread_time()
                 for n in range(count):
                     agent.push("tracker", title="Disk full", case_id=str(n), description="95 %")
-                python.append((time.perf_counter() - began) / count * 1e6)
-    return statistics.median(rust), statistics.median(python)
+                whole, worked = time.perf_counter() - began, time.thread_time() - idle
+                found["Python"].append((whole / count * 1e6, worked / count * 1e6))
+    found["added"] = [(p[0] - r[0], p[1] - r[1]) for r, p in zip(found["Rust"], found["Python"])]
+    return {
+        name: (statistics.median(one[0] for one in times), statistics.median(one[1] for one in times))
+        for name, times in found.items()
+    }
 
 
 def crossing(count: int = 20_000) -> float:
@@ -192,25 +214,34 @@ def crossing(count: int = 20_000) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-rust", action="store_true")
     options = parser.parse_args()
     print(f"SQLite of Python {sqlite3.sqlite_version}, {os.cpu_count()} cores")
     print(f"what Python adds to a push, commit left out: {crossing():.1f} us")
     if not options.no_rust:
-        rust, python = overhead(options.rounds, 3_000)
-        print(f"a push with its commit: Rust {rust:.1f} us, Python {python:.1f} us, {python - rust:+.1f} us")
+        times = overhead(options.rounds, 3_000)
+        print(f"{'microseconds for a push':28} {'in all':>10} {'processor':>10}")
+        for name, (whole, worked) in times.items():
+            print(f"{name:28} {whole:10.1f} {worked:10.1f}")
     makers = {"casehook": casehook_push, "persist-queue": persist_queue, "litequeue": lite_queue, "huey": huey}
     found: dict[tuple[str, int], list[float]] = {}
-    # In turns, so that a disk in a bad mood is so to all.
-    for _ in range(options.rounds):
-        for name, make in makers.items():
-            for threads in (1, 8):
-                found.setdefault((name, threads), []).append(rate(make, threads, options.seconds))
-    print(f"{'pushes per second':20} {'1 thread':>10} {'8 threads':>10} {'8 : 1':>6}")
+    # In turns, so that a disk in a bad mood is so to all, and each begins as often as the others.
+    names = list(makers)
+    for turn in range(options.rounds):
+        for threads in (1, 8):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                found.setdefault((name, threads), []).append(rate(makers[name], threads, options.seconds))
+    print(f"{'pushes per second':28} {'1 thread':>10} {'8 threads':>10} {'8 : 1':>7}", end="")
+    print(f"{'casehook is so much ahead':>30} {'8 threads':>10}")
     for name in makers:
         one, eight = (statistics.median(found[name, threads]) for threads in (1, 8))
-        print(f"{name:20} {one:10.0f} {eight:10.0f} {eight / one:6.1f}")
+        growth = statistics.median(e / o for o, e in zip(found[name, 1], found[name, 8]))
+        print(f"{name:28} {one:10.0f} {eight:10.0f} {growth:7.2f}", end="")
+        for threads, width in ((1, 30), (8, 10)):
+            pairs = zip(found["casehook", threads], found[name, threads])
+            print(f"{statistics.median(own / other for own, other in pairs):{width}.2f}", end=" ")
+        print()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+//! Connectors from where people have them: Kibana's exports and API, Terraform's state. Pure: text in, documents and
+//! findings out.
+
+mod sources;
+mod tidy;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::connector::{Connector, Warning};
+use crate::error::Result;
+
+/// What an export brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Import {
+    /// The connectors of casehook's kind, in the order of the export.
+    pub connectors: Vec<ImportedConnector>,
+    /// What is something else: connectors of other types, other saved objects.
+    pub skipped: Vec<SkippedObject>,
+}
+
+/// One connector of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ImportedConnector {
+    /// Its name there.
+    pub name: String,
+    /// The connector document: JSON text, complete or to be finished. Secrets that are missing stand there as empty texts.
+    #[serde(serialize_with = "as_json")]
+    pub document: String,
+    /// Whether it can be configured as it is.
+    pub complete: bool,
+    /// The secrets that have to be filled in: exports hold none.
+    pub missing_secrets: Vec<String>,
+    /// What was changed, since casehook would refuse it.
+    pub changed: Vec<Warning>,
+    /// What casehook refuses, and what would be right. One at a time: the next shows when it is mended.
+    pub refused: Option<Warning>,
+    /// What may go wrong and is let pass.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something of an export that is no connector of casehook's kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SkippedObject {
+    /// Its name or id there.
+    pub name: String,
+    /// Its type there, such as `.slack`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// Reads an export: Kibana's saved objects (NDJSON), an answer of its connector API (one connector or a list), or
+/// Terraform's `elasticstack_kibana_action_connector` resources (a state file, or what `terraform show -json` prints).
+///
+/// Configures nothing: that is the caller's.
+///
+/// ```
+/// let export = r#"[{"connector_type_id": ".slack", "name": "chat", "config": {}}]"#;
+/// let import = casehook::import(export).unwrap();
+/// assert_eq!(import.skipped[0].kind, ".slack");
+/// ```
+///
+/// # Errors
+/// [`crate::ErrorKind::Config`] when the text is none of these.
+pub fn import(text: &str) -> Result<Import> {
+    let mut import = Import::default();
+    for object in sources::objects(text)? {
+        match object {
+            sources::Object::Other { name, kind } => import.skipped.push(SkippedObject { name, kind }),
+            sources::Object::Connector {
+                name,
+                config,
+                secrets,
+            } => {
+                import.connectors.push(imported(name, config, secrets));
+            }
+        }
+    }
+    Ok(import)
+}
+
+fn imported(name: String, config: Map<String, Value>, secrets: Map<String, Value>) -> ImportedConnector {
+    let (config, changed) = tidy::tidied(config);
+    let missing = tidy::missing_secrets(&config, &secrets);
+    let mut all = secrets;
+    for secret in &missing {
+        all.insert(secret.clone(), Value::from(""));
+    }
+    let mut document = json!({"name": name, "config": config});
+    // Checked without secrets: those that are missing are told apart.
+    let checked = Connector::from_json(&document.to_string());
+    if !all.is_empty() {
+        document["secrets"] = Value::Object(all);
+    }
+    let whole = match missing.is_empty() {
+        true => Connector::from_json(&document.to_string()),
+        false => checked,
+    };
+    let (refused, warnings) = match whole {
+        Ok(connector) => (None, connector.warnings().to_vec()),
+        Err(error) => {
+            let refused = Warning {
+                field: error.field().unwrap_or("connector").to_owned(),
+                message: error.message().to_owned(),
+            };
+            (Some(refused), Vec::new())
+        }
+    };
+    ImportedConnector {
+        complete: missing.is_empty() && refused.is_none(),
+        document: serde_json::to_string_pretty(&document).unwrap_or_default(),
+        name,
+        missing_secrets: missing,
+        changed,
+        refused,
+        warnings,
+    }
+}
+
+/// Reports carry the document without its secrets, which may be those of a state file.
+fn as_json<S: serde::Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let mut document: Value = serde_json::from_str(text).unwrap_or_default();
+    if let Some(document) = document.as_object_mut() {
+        document.remove("secrets");
+    }
+    document.serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Whether the place of a database is one where nobody else can put files in its way.
+//!
+//! Checked before anything is opened. What is opened afterwards is opened without following links, so that a file that is
+//! exchanged in between meets an error and never a foreign file.
+
+use std::fs::{self, Metadata};
+use std::io::ErrorKind as Io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::guard::beside;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What may lie beside a database: SQLite's files, the key and its successor, the lock.
+const SIDE_FILES: [&str; 6] = ["-wal", "-shm", "-journal", ".key", ".key.new", ".lock"];
+
+/// Anybody may write to it.
+const WORLD_WRITABLE: u32 = 0o002;
+/// In such a folder only the owner of a file may remove or rename it.
+const STICKY: u32 = 0o1000;
+
+/// Refuses a database (its path without links) whose files others could replace, or may have put there.
+///
+/// A folder that anybody may write to is taken only with the sticky bit (as `/tmp` has it), since then files of others
+/// are told by their owner and ours cannot be moved away. Links in the place of a side file are refused whatever
+/// `trusted` says.
+///
+/// # Errors
+/// `Store`, saying which file and what would be right.
+pub(crate) fn check(database: &Path, trusted: bool) -> Result<()> {
+    for suffix in SIDE_FILES {
+        let path = beside(database, suffix);
+        let Some(found) = look(&path)? else { continue };
+        if !found.is_file() {
+            let what = if found.is_symlink() {
+                "a symbolic link"
+            } else {
+                "no ordinary file"
+            };
+            return Err(refused(
+                &path,
+                &format!("is {what}; put the file itself there, or remove it"),
+            ));
+        }
+        if !trusted {
+            check_owner(&path, &found)?;
+        }
+    }
+    if trusted {
+        return Ok(());
+    }
+    if let Some(found) = look(database)? {
+        check_owner(database, &found)?;
+    }
+    let folder = match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let Some(found) = look(folder)? else { return Ok(()) };
+    let mode = found.permissions().mode();
+    if mode & WORLD_WRITABLE != 0 && mode & STICKY == 0 {
+        let message = "may be written to by everybody, who could replace the database or the key; use a folder that is \
+                       writable for its owner alone, or open with the option that trusts the location";
+        return Err(refused(folder, message));
+    }
+    Ok(())
+}
+
+fn check_owner(path: &Path, found: &Metadata) -> Result<()> {
+    let own = rustix::process::geteuid().as_raw();
+    if found.uid() == own {
+        return Ok(());
+    }
+    let message = format!(
+        "belongs to another user (number {}, this process is {own}); run as that user, change the owner, or open with \
+         the option that trusts the location",
+        found.uid()
+    );
+    Err(refused(path, &message))
+}
+
+fn look(path: &Path) -> Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), Io::NotFound | Io::NotADirectory) => Ok(None),
+        Err(error) => Err(refused(path, &format!("cannot be looked at: {error}"))),
+    }
+}
+
+fn refused(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Store, format!("{} {what}", path.display())).at("path")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_for_everybody_is_refused_unless_sticky_or_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        for (mode, fine) in [
+            (0o700, true),
+            (0o755, true),
+            (0o770, true),
+            (0o777, false),
+            (0o702, false),
+            (0o1777, true),
+        ] {
+            set_mode(folder.path(), mode);
+            let checked = check(&database, false);
+            assert_eq!(checked.is_ok(), fine, "{mode:o} {checked:?}");
+            check(&database, true).unwrap();
+        }
+        set_mode(folder.path(), 0o777);
+        let error = check(&database, false).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::Store, Some("path")));
+        assert!(error.message().contains("trusts the location"), "{error}");
+    }
+
+    #[test]
+    fn a_link_or_a_folder_in_the_place_of_a_side_file_is_refused_even_when_trusted() {
+        for suffix in SIDE_FILES {
+            for dangling in [true, false] {
+                let folder = tempfile::tempdir().unwrap();
+                let database = folder.path().join("a.db");
+                let aim = folder.path().join("aim");
+                if !dangling {
+                    fs::write(&aim, "").unwrap();
+                }
+                symlink(&aim, beside(&database, suffix)).unwrap();
+                for trusted in [true, false] {
+                    let error = check(&database, trusted).unwrap_err();
+                    assert!(error.message().contains("a symbolic link"), "{suffix}: {error}");
+                }
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let database = folder.path().join("a.db");
+            fs::create_dir(beside(&database, suffix)).unwrap();
+            assert!(check(&database, true).is_err(), "{suffix}");
+        }
+    }
+
+    #[test]
+    fn files_of_another_user_are_refused_unless_trusted() {
+        if !rustix::process::geteuid().is_root() {
+            // Only root can give files away; what follows needs that.
+            return;
+        }
+        for suffix in SIDE_FILES.iter().chain(&[""]) {
+            let folder = tempfile::tempdir().unwrap();
+            let database = folder.path().join("a.db");
+            let path = beside(&database, suffix);
+            fs::write(&path, "").unwrap();
+            check(&database, false).unwrap();
+            std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+            let error = check(&database, false).unwrap_err();
+            assert!(error.message().contains("another user (number 12345"), "{error}");
+            check(&database, true).unwrap();
+        }
+    }
+}
