@@ -112,11 +112,9 @@ pub(super) fn time_or_none(row: &Row, at: usize) -> Sql<Option<Timestamp>> {
     Ok(get::<Option<i64>>(row, at)?.map(Timestamp::from_millis))
 }
 
-/// JSON that casehook wrote itself, so however deep it was accepted.
+/// JSON that casehook wrote itself.
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Sql<T> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.disable_recursion_limit();
-    T::deserialize(&mut reader).map_err(|error| Fault::Row(error.to_string()))
+    serde_json::from_str(text).map_err(|error| Fault::Row(error.to_string()))
 }
 
 /// A count as the database holds it.
