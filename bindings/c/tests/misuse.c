@@ -270,7 +270,7 @@ static void every_call(const casehook_agent *agent, casehook_result expected)
     FAILS(casehook_stats_json(agent, &json, &err), expected);
     FAILS(casehook_link_json(agent, "n", "c", &json, &err), expected);
     FAILS(casehook_backup(agent, "never.db", &err), expected);
-    FAILS(casehook_rekey(agent, key, 32, &err), expected);
+    FAILS(casehook_rekey(agent, (const uint8_t *)"0123456789abcdef0123456789abcdef", 32, &err), expected);
     CHECK(json == NULL && status == NULL && id == 0 && !done);
 }
 
