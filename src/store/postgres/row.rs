@@ -112,7 +112,7 @@ pub(super) fn time_or_none(row: &Row, at: usize) -> Sql<Option<Timestamp>> {
     Ok(get::<Option<i64>>(row, at)?.map(Timestamp::from_millis))
 }
 
-/// JSON that casehook wrote itself.
+/// JSON that casehook wrote itself; of what somebody else put there, only so deep that reading it is safe.
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Sql<T> {
     serde_json::from_str(text).map_err(|error| Fault::Row(error.to_string()))
 }
