@@ -4,22 +4,25 @@ CARGO ?= cargo
 FEATURES := --features cli
 # How `make install` builds: dist, or slim for a smaller library without PKCS #12; dev and release work too.
 PROFILE ?= dist
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+PYTHON_ENV := $(TARGET)/python
+CHECK_ENV := $(TARGET)/check
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 # What makes an installed library smaller. With frame pointers the tables for unwinding shrink by more than the code grows,
 # and debuggers find their way through the C code, which has none. Packed relocations need glibc 2.36 where it runs.
 SMALL := $(filter dist slim,$(PROFILE))
 RELR = $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
 SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
-PYTHON_ENV := $(abspath $(or $(CARGO_TARGET_DIR),target))/python
 BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz bench \
-	bench-instructions bench-python bench-c check live live-net header install needs-rust needs-deny needs-lint needs-python needs-venv
+	bench-instructions bench-python bench-c check live live-net header public-api install install-command dist fresh needs-rust \
+	needs-deny needs-lint needs-python needs-venv
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
@@ -71,13 +74,24 @@ nightly: torture ## torture and the other tests in their big sizes (about an hou
 fuzz: needs-rust ## feed hostile input to every parser (nightly compiler; FUZZ_SECONDS a target, 600; FUZZ_TARGETS for some)
 	tests/fuzz/run.sh $${FUZZ_SECONDS:-600} $(FUZZ_TARGETS)
 
-check: needs-rust needs-lint needs-python needs-deny ## formatting, lints, documentation and dependencies, warnings as errors
+check: needs-rust needs-lint needs-venv needs-deny $(CHECK_ENV)/ready ## formatting, lints, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	rm -rf $(TARGET)/doc/casehook
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
+	$(CARGO) test -q $(FEATURES) --test house
+	python3 tests/house/public_api.py $(TARGET)/doc/casehook
+	python3 src/manual/figures/flow.py --check
+	$(CHECK_ENV)/bin/typos
 	$(CARGO) fetch -q --locked
 	cargo-deny --offline --all-features --log-level error check licenses bans sources
+
+$(CHECK_ENV)/ready: | needs-venv
+	rm -rf $(CHECK_ENV)
+	python3 -m venv $(CHECK_ENV)
+	$(CHECK_ENV)/bin/python -m pip install -q --disable-pip-version-check 'typos==1.52.*'
+	touch $@
 
 live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: installs its packages as root), django-helpdesk and Roundup, and live-net
 	python3 tests/live/redmine.py --casehook $(LIVE_CASEHOOK)
@@ -110,6 +124,21 @@ bench-python: needs-rust needs-venv ## what Python adds to a push, and pushes be
 
 header: needs-rust ## make include/casehook.h from the sources in bindings/c
 	CASEHOOK_WRITE_HEADER=1 $(CARGO) test -q -p casehook-c --test header the_header_is_current
+
+public-api: needs-rust ## take the present Rust interface over into tests/house/public-api.txt
+	rm -rf $(TARGET)/doc/casehook
+	$(CARGO) doc -q --workspace --no-deps --all-features
+	python3 tests/house/public_api.py $(TARGET)/doc/casehook --write
+
+install-command: needs-rust ## the command line with its completions and man pages, to PREFIX (/usr/local), DESTDIR
+	$(CARGO) build $(FEATURES) --profile $(PROFILE)
+	sh tests/release/install_command.sh "$(TARGET)/$(BUILT)/casehook"
+
+dist: needs-rust needs-venv ## what is released, under target/dist, each tried in a clean place (long; PROFILE=dev for a look)
+	PROFILE=$(PROFILE) sh tests/release/dist.sh $(TARGET)/dist
+
+fresh: needs-rust needs-python ## follow the README word by word in a Debian root of its own (as root, with debootstrap; ARGS=--all)
+	python3 tests/release/fresh.py $(ARGS)
 
 install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
 	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(if $(filter slim,$(PROFILE)),--no-default-features)

@@ -863,6 +863,16 @@ casehook_result casehook_attempts_json(const struct casehook_agent *agent,
                                        struct casehook_error **err);
 
 /**
+ * Counts and health by connector in the text format of Prometheus (0.0.4), for a program's own /metrics. The counters are
+ * kept in the database, and so say the same in every process and after a restart.
+ *
+ * Ownership: *out_text is the caller's, for casehook_string_free(). Threads: any. Errors: STORE.
+ */
+casehook_result casehook_metrics_text(const struct casehook_agent *agent,
+                                      char **out_text,
+                                      struct casehook_error **err);
+
+/**
  * Counts and health by connector, and who delivers, as JSON.
  *
  * Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: STORE.

@@ -58,6 +58,7 @@ mod step;
 mod store;
 mod template;
 mod transport;
+mod words;
 
 pub use agent::Agent;
 pub use connector::{Connector, Settings, Warning};

@@ -130,7 +130,8 @@ CREATE TABLE incidents (
   status text,
   tags text,
   external_id text,
-  fields text
+  fields text,
+  traceparent text
 );
 
 CREATE TABLE comments (
@@ -199,17 +200,35 @@ CREATE UNIQUE INDEX comment_marks_case ON comment_marks
 CREATE TABLE counters (
   connector_id bigint NOT NULL,
   state text COLLATE "C" NOT NULL,
-  shard bigint NOT NULL,
-  n bigint NOT NULL,
+  shard bigint NOT NULL DEFAULT 0,
+  n bigint NOT NULL DEFAULT 0,
+  -- Pushes that were in this state when they were pruned or discarded.
+  gone bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (connector_id, state, shard)
+) WITH (fillfactor = 50);
+
+-- What people watch, in shards as well: a row for each connector, step, end and class of duration that has occurred.
+CREATE TABLE exchanges (
+  connector_id bigint NOT NULL REFERENCES connectors (id),
+  step text COLLATE "C" NOT NULL,
+  -- The failure class; empty for what succeeded.
+  class text COLLATE "C" NOT NULL,
+  -- The bound that the durations of this row did not exceed; the largest integer where they exceeded every one.
+  within_ms bigint NOT NULL,
+  shard bigint NOT NULL DEFAULT 0,
+  n bigint NOT NULL,
+  duration_ms bigint NOT NULL,
+  bytes_sent bigint NOT NULL,
+  bytes_received bigint NOT NULL,
+  PRIMARY KEY (connector_id, step, class, within_ms, shard)
 ) WITH (fillfactor = 50);
 
 CREATE FUNCTION casehook_counted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP <> 'INSERT' THEN
-    INSERT INTO counters AS c (connector_id, state, shard, n)
-    VALUES (OLD.connector_id, OLD.state, pg_backend_pid(), -1)
-    ON CONFLICT (connector_id, state, shard) DO UPDATE SET n = c.n - 1;
+    INSERT INTO counters AS c (connector_id, state, shard, n, gone)
+    VALUES (OLD.connector_id, OLD.state, pg_backend_pid(), -1, (TG_OP = 'DELETE')::int)
+    ON CONFLICT (connector_id, state, shard) DO UPDATE SET n = c.n - 1, gone = c.gone + EXCLUDED.gone;
   END IF;
   IF TG_OP <> 'DELETE' THEN
     INSERT INTO counters AS c (connector_id, state, shard, n)

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::Step;
-use crate::template::nearest;
+use crate::words::nearest;
 
 /// How deep an answer is looked into, and how many paths are kept.
 const DEEP: usize = 5;

@@ -666,7 +666,7 @@ fn near_host(host: &str) -> Option<String> {
     let mut labels = host.rsplitn(3, '.');
     let (top, second) = (labels.next()?, labels.next()?);
     let end = format!("{second}.{top}");
-    let near = crate::template::nearest(&end, ENDS.into_iter()).filter(|near| *near != end)?;
+    let near = crate::words::nearest(&end, ENDS.into_iter()).filter(|near| *near != end)?;
     Some(match labels.next() {
         Some(first) => format!("{first}.{near}"),
         None => near.to_owned(),

@@ -6,6 +6,7 @@ mod core;
 mod moving;
 mod preview;
 mod pushes;
+mod reach;
 mod registry;
 mod sights;
 mod trial;

@@ -5,7 +5,7 @@ use super::{Agent, preview, trial};
 use crate::connector::Connector;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Case, ConnectorHealth, ConnectorStats, Link, PushState, Request, Stats, TestReport, Timestamp,
+    Case, ConnectorHealth, ConnectorStats, Link, PushState, Request, Stats, TestReport, Timestamp, Traffic,
 };
 use crate::store::StoredConnector;
 
@@ -17,44 +17,19 @@ impl Agent {
         core.store.link(connector, &stored.target, case_id)
     }
 
-    /// Counts and health, by connector.
+    /// Counts and health, by connector. Cheap however full the outbox is: nothing is counted for it.
     pub fn stats(&self) -> Result<Stats> {
         let core = self.core()?;
         let now = core.clock.now().wall;
-        let counts = core.store.counts()?;
-        let connectors = core
-            .store
-            .connectors()?
-            .iter()
-            .map(|stored| {
-                let own = counts.iter().find(|counts| counts.connector == stored.id);
-                let of = |state: PushState| {
-                    let place = PushState::ALL.iter().position(|s| *s == state);
-                    own.zip(place)
-                        .and_then(|(own, place)| own.by_state.get(place))
-                        .copied()
-                        .unwrap_or(0)
-                };
-                ConnectorStats {
-                    connector: stored.name.clone(),
-                    health: health(stored, now),
-                    queued: of(PushState::Queued),
-                    sending: of(PushState::Sending),
-                    waiting: of(PushState::Waiting),
-                    held: of(PushState::Held),
-                    failed: of(PushState::Failed),
-                    delivered: of(PushState::Delivered),
-                    superseded: of(PushState::Superseded),
-                    cancelled: of(PushState::Cancelled),
-                    oldest_at: own.and_then(|own| own.oldest_at),
-                }
-            })
-            .collect();
-        Ok(Stats {
-            connectors,
-            draining: core.is_draining(),
-            drained_by: core.store.drainer()?,
-        })
+        stats(core, now)
+    }
+
+    /// The counts of [`Agent::stats`] in the text format of Prometheus (0.0.4, `text/plain; version=0.0.4`), for a
+    /// program's own `/metrics`. What is counted is kept in the database: every process that has it open says the same.
+    pub fn metrics_text(&self) -> Result<String> {
+        let core = self.core()?;
+        let now = core.clock.now().wall;
+        Ok(stats(core, now)?.exposition(now))
     }
 
     /// Each request that a push of this case would send now, in order, secrets masked. Sends nothing, stores nothing.
@@ -124,6 +99,44 @@ impl Agent {
             _ => Ok(None),
         }
     }
+}
+
+fn stats(core: &Core, now: Timestamp) -> Result<Stats> {
+    let counts = core.store.counts()?;
+    let mut connectors = Vec::with_capacity(counts.len());
+    for stored in core.store.connectors()? {
+        let own = counts.iter().find(|counts| counts.connector == stored.id);
+        let of = |state: PushState| by_state(own.map(|own| &own.by_state), state);
+        let gone = |state: PushState| by_state(own.map(|own| &own.gone), state);
+        let ever = |state: PushState| of(state) + gone(state);
+        connectors.push(ConnectorStats {
+            health: health(&stored, now),
+            queued: of(PushState::Queued),
+            sending: of(PushState::Sending),
+            waiting: of(PushState::Waiting),
+            held: of(PushState::Held),
+            failed: of(PushState::Failed),
+            delivered: of(PushState::Delivered),
+            superseded: of(PushState::Superseded),
+            cancelled: of(PushState::Cancelled),
+            oldest_at: own.and_then(|own| own.oldest_at),
+            accepted_total: PushState::ALL.iter().map(|state| ever(*state)).sum(),
+            delivered_total: ever(PushState::Delivered),
+            traffic: Traffic::of(&core.store.exchanges(stored.id)?),
+            connector: stored.name,
+        });
+    }
+    Ok(Stats {
+        connectors,
+        draining: core.is_draining(),
+        drained_by: core.store.drainer()?,
+    })
+}
+
+fn by_state(counts: Option<&[u64; 8]>, state: PushState) -> u64 {
+    let place = PushState::ALL.iter().position(|one| *one == state);
+    let count = counts.zip(place).and_then(|(counts, place)| counts.get(place));
+    count.copied().unwrap_or(0)
 }
 
 fn health(stored: &StoredConnector, now: Timestamp) -> ConnectorHealth {

@@ -230,6 +230,48 @@ Exit code 1 when something is left or failed."
     },
     /// Deliver until Ctrl-C or SIGTERM, with a log on standard error
     Run,
+    /// Show the connectors live: state, backlog, age, rate, last error
+    #[command(
+        after_help = "Redraws until Ctrl-C. Where standard output is no terminal it prints one table
+each time instead, with --json one line of the figures of `stats`."
+    )]
+    Watch {
+        /// How long from one picture to the next, 100ms at least
+        #[arg(long, value_name = "TIME", default_value = "2s", value_parser = interval)]
+        interval: Duration,
+        /// End after so many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        times: Option<u64>,
+    },
+    /// Look for what is wrong, and say what to do
+    #[command(
+        after_help = "Checks files and their modes, key, disk, clock, who delivers, and each
+connector: its state, what it waits for, and whether its target answers. To see
+that, it asks the target for / without any header or secret of the connector;
+--offline leaves that out.
+
+Exit code 0 when nothing is wrong (warnings allowed), 1 when something is, 3
+when the database cannot be used."
+    )]
+    Doctor {
+        /// Send nothing
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Example:
+  casehook completions bash > \\
+      ~/.local/share/bash-completion/completions/casehook")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        directory: PathBuf,
+    },
     /// Try a failed, held or waiting push again, or all failed ones
     #[command(after_help = "Examples:
   casehook --db cases.db retry 12
@@ -267,8 +309,6 @@ in the case system, then:
         /// The push's number
         id: i64,
     },
-    /// Count pushes by connector and state
-    Stats,
     /// Move the outbox of a file to a PostgreSQL database
     #[cfg(feature = "postgres")]
     #[command(
@@ -282,6 +322,17 @@ Secrets stay sealed: give every host the key that the file had (FILE.key) in CAS
         /// Where to: postgres://user@host/database?schema=casehook
         #[arg(long, value_name = "URL")]
         to: String,
+    },
+    /// Count pushes by connector and state, and what went over the wire
+    #[command(
+        after_help = "Example, for the textfile collector of Prometheus' node exporter:
+  casehook --db cases.db stats --format prometheus > casehook.prom.new &&
+      mv casehook.prom.new casehook.prom"
+    )]
+    Stats {
+        /// A table for people, or metrics for Prometheus
+        #[arg(long, value_enum, default_value_t = StatsFormat::Table, conflicts_with = "json")]
+        format: StatsFormat,
     },
     /// Take connectors over from Kibana or Terraform
     #[command(after_help = "Examples:
@@ -352,13 +403,22 @@ Examples:
     },
 }
 
+/// How counts are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum StatsFormat {
+    /// For people; with --json for programs
+    Table,
+    /// The text exposition format of Prometheus
+    Prometheus,
+}
+
 /// A case from a file, or from options.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The case, in place of FILE")]
 pub(super) struct CaseArgs {
     /// The case as a JSON document, or -
     #[arg(help_heading = None::<&'static str>, conflicts_with_all = ["title", "case_id", "description", "tag", "severity", "status", "external_id",
-                                "comment", "field"])]
+                                "comment", "field", "traceparent"])]
     pub(super) file: Option<PathBuf>,
     /// The case's title
     #[arg(long)]
@@ -384,6 +444,9 @@ pub(super) struct CaseArgs {
     /// A comment under your id of it (repeatable)
     #[arg(long, value_name = "ID=TEXT", requires = "title", value_parser = comment)]
     comment: Vec<(String, String)>,
+    /// A W3C trace context to send along with each request of the push
+    #[arg(long, value_name = "TRACEPARENT", requires = "title")]
+    traceparent: Option<String>,
     /// An extra field for templates, its value as JSON (repeatable)
     #[arg(long, value_name = "NAME=JSON", requires = "title", value_parser = field)]
     field: Vec<(String, Value)>,
@@ -417,7 +480,11 @@ impl CaseArgs {
             .iter()
             .map(|(id, text)| json!({"commentId": id, "comment": text}))
             .collect();
-        Some(json!({"incident": incident, "comments": comments}))
+        let mut params = json!({"incident": incident, "comments": comments});
+        if let Some(traceparent) = &self.traceparent {
+            params["traceparent"] = json!(traceparent);
+        }
+        Some(params)
     }
 }
 
@@ -426,6 +493,13 @@ fn state(text: &str) -> Result<PushState, String> {
         let names: Vec<&str> = PushState::ALL.iter().map(|state| state.as_str()).collect();
         format!("the states are {}", names.join(", "))
     })
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(short) if short < Duration::from_millis(100) => Err("at least 100ms".to_owned()),
+        length => length,
+    }
 }
 
 fn limit(text: &str) -> Result<usize, String> {

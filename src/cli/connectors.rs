@@ -5,8 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::args::StatsFormat;
 use super::failure::{self, Failure};
 use super::out::{Table, count, field, wrap, wrap_from};
+use super::terminal::tone_of_health;
 use super::{duration, input};
 use crate::{Agent, Connector, ConnectorHealth, ConnectorStats, Error, ErrorKind, Timestamp, Warning};
 
@@ -71,9 +73,12 @@ pub(super) fn list(session: &mut Session<'_>, agent: &Agent) -> Result<i32, Fail
             connector.warnings().len().to_string(),
             url,
         ]);
+        if let Some(counts) = counts {
+            table.tone(1, tone_of_health(&counts.health));
+        }
     }
     if !connectors.is_empty() {
-        session.out.text(&table.lines(0));
+        session.out.table(&table);
     }
     Ok(failure::OK)
 }
@@ -145,7 +150,11 @@ pub(super) fn resume(session: &mut Session<'_>, agent: &Agent, name: &str) -> Re
 }
 
 /// Counts by connector and state, and what is wrong with connectors that do not deliver.
-pub(super) fn stats(session: &mut Session<'_>, agent: &Agent) -> Result<i32, Failure> {
+pub(super) fn stats(session: &mut Session<'_>, agent: &Agent, format: StatsFormat) -> Result<i32, Failure> {
+    if format == StatsFormat::Prometheus {
+        session.out.text(agent.metrics_text()?.trim_end());
+        return Ok(failure::OK);
+    }
     let stats = agent.stats()?;
     let mut table = Table::new(&[
         "CONNECTOR",
@@ -169,11 +178,12 @@ pub(super) fn stats(session: &mut Session<'_>, agent: &Agent) -> Result<i32, Fai
         let mut row = vec![counts.connector.clone(), health_word(&counts.health).to_owned()];
         row.extend(numbers.map(|number| number.to_string()));
         table.row(row);
+        table.tone(1, tone_of_health(&counts.health));
     }
     if stats.connectors.is_empty() {
         session.out.text("No connectors yet.");
     } else {
-        session.out.text(&table.lines(0));
+        session.out.table(&table);
     }
     for counts in &stats.connectors {
         if let Some(trouble) = trouble(&counts.health, now()) {
@@ -250,7 +260,7 @@ fn undelivered(counts: &ConnectorStats) -> u64 {
     counts.queued + counts.sending + counts.waiting + counts.held + counts.failed
 }
 
-fn health_word(health: &ConnectorHealth) -> &'static str {
+pub(super) fn health_word(health: &ConnectorHealth) -> &'static str {
     match health {
         ConnectorHealth::Ok => "ok",
         ConnectorHealth::Offline { .. } => "offline",

@@ -1,6 +1,5 @@
 //! The verbs that deliver: wait for one push, drain the outbox, run until stopped.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -8,7 +7,8 @@ use serde_json::json;
 use super::Session;
 use super::connectors::{now, trouble};
 use super::failure::{self, Failure};
-use super::out::{count, escape, field};
+use super::out::{count, field};
+use super::progress::{Progress, Sums};
 use super::{duration, pushes, show};
 use crate::{Agent, ErrorKind, PushId, PushState, Stats};
 
@@ -148,29 +148,6 @@ impl End {
     }
 }
 
-/// Counts over all connectors.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Sums {
-    /// Queued, sending or waiting.
-    open: u64,
-    held: u64,
-    failed: u64,
-    delivered: u64,
-}
-
-impl Sums {
-    fn of(stats: &Stats) -> Sums {
-        let mut sums = Sums::default();
-        for counts in &stats.connectors {
-            sums.open += counts.queued + counts.sending + counts.waiting;
-            sums.held += counts.held;
-            sums.failed += counts.failed;
-            sums.delivered += counts.delivered;
-        }
-        sums
-    }
-}
-
 /// Whether every connector with open pushes is paused or blocked, or has held pushes that the others wait behind.
 /// `early` says that a flush came back at once, which tells those apart from pushes that are only spaced in time.
 fn needs_somebody(stats: &Stats, early: bool) -> bool {
@@ -185,7 +162,6 @@ fn needs_somebody(stats: &Stats, early: bool) -> bool {
 
 fn summary(session: &mut Session<'_>, stats: &Stats, before: &Sums, end: &End) {
     let sums = Sums::of(stats);
-    // The history is pruned: the count may shrink.
     let delivered = sums.delivered.saturating_sub(before.delivered);
     session.out.json(&json!({
         "end": end.name(),
@@ -219,49 +195,6 @@ fn summary(session: &mut Session<'_>, stats: &Stats, before: &Sums, end: &End) {
     }
 }
 
-/// A line on standard error that is written over, where that is a terminal.
-struct Progress {
-    visible: bool,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(json: bool) -> Progress {
-        Progress {
-            visible: !json && io::stderr().is_terminal(),
-            shown: false,
-        }
-    }
-
-    fn show(&mut self, stats: &Stats, before: &Sums) {
-        if self.visible {
-            let sums = Sums::of(stats);
-            let done = sums.delivered.saturating_sub(before.delivered);
-            let trouble = stats
-                .connectors
-                .iter()
-                .find_map(|counts| trouble(&counts.health, now()).map(|text| (&counts.connector, text)))
-                .map_or_else(String::new, |(name, text)| format!("; {name} {text}"));
-            let line = format!("{done} delivered, {} to go{trouble}", sums.open);
-            self.write(&super::out::cut(&escape(&line), super::out::COLUMNS - 1));
-            self.shown = true;
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            self.write("");
-            self.shown = false;
-        }
-    }
-
-    fn write(&self, line: &str) {
-        let mut stderr = io::stderr().lock();
-        // Nobody is left to tell when standard error is gone.
-        let _ = write!(stderr, "\r\u{1b}[K{line}").and_then(|()| stderr.flush());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +213,9 @@ mod tests {
             superseded: 0,
             cancelled: 0,
             oldest_at: None,
+            accepted_total: 5,
+            delivered_total: 5,
+            traffic: crate::Traffic::default(),
         }
     }
 

@@ -6,6 +6,7 @@ mod args;
 mod connectors;
 mod deliver;
 mod demo;
+mod doctor;
 mod duration;
 mod failure;
 mod import;
@@ -13,10 +14,14 @@ mod input;
 mod logger;
 mod out;
 mod presets;
+mod progress;
 mod pushes;
 mod rekey;
+mod shell;
 mod show;
+mod terminal;
 mod trial;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -156,6 +161,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
         }
         Verb::Drain { timeout } => session.reading(|s, agent| deliver::drain(s, agent, *timeout)),
         Verb::Run => session.draining(deliver::run),
+        Verb::Watch { interval, times } => {
+            session.reading(|s, agent| watch::watch(s, agent, *interval, *times))
+        }
+        Verb::Doctor { offline } => doctor::doctor(session, *offline),
+        Verb::Completions { shell } => shell::completions(session, *shell),
+        Verb::Man { directory } => shell::man(session, directory),
         Verb::Retry { id: Some(id), .. } => session.reading(|s, agent| pushes::retry(s, agent, (*id).into())),
         Verb::Retry { connector, .. } => {
             session.reading(|s, agent| pushes::retry_failed(s, agent, connector.as_deref()))
@@ -165,7 +176,6 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
             session.reading(|s, agent| pushes::adopt(s, agent, (*id).into(), external_id))
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
-        Verb::Stats => session.reading(connectors::stats),
         #[cfg(feature = "postgres")]
         Verb::Migrate { from, to } => {
             Agent::migrate(from, to, &session.options()?)?;
@@ -179,6 +189,7 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
                 .json(&serde_json::json!({"moved": from.to_string_lossy()}));
             Ok(failure::OK)
         }
+        Verb::Stats { format } => session.reading(|s, agent| connectors::stats(s, agent, *format)),
         Verb::Import {
             file,
             to,

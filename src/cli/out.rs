@@ -5,20 +5,24 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::failure::Failure;
+pub(super) use super::terminal::COLUMNS;
+use super::terminal::{Paint, Tone};
 use crate::ErrorKind;
-
-/// Lines of text for people are laid out for a terminal of so many columns.
-pub(super) const COLUMNS: usize = 80;
 
 /// Standard output, for people or for machines.
 pub(super) struct Out {
     json: bool,
+    paint: Paint,
     fault: Option<io::Error>,
 }
 
 impl Out {
     pub(super) fn new(json: bool) -> Out {
-        Out { json, fault: None }
+        Out {
+            json,
+            paint: Paint::for_stdout(),
+            fault: None,
+        }
     }
 
     /// Whether machines read: then only [`Out::json`] writes.
@@ -33,6 +37,37 @@ impl Out {
                 self.write(&escape(line));
             }
         }
+    }
+
+    /// The colours that standard output gets.
+    pub(super) fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// The rows of a table; nothing with `--json`.
+    pub(super) fn table(&mut self, table: &Table) {
+        if !self.json {
+            for line in table.drawn(COLUMNS, self.paint) {
+                self.write(&line);
+            }
+        }
+    }
+
+    /// Lines for people that are escaped already, and may be coloured; nothing with `--json`.
+    pub(super) fn people(&mut self, text: &str) {
+        if !self.json {
+            self.write(text);
+        }
+    }
+
+    /// Text that casehook made itself, as it is, also with `--json`.
+    pub(super) fn raw(&mut self, text: &str) {
+        self.write(text);
+    }
+
+    /// Whether writing failed: nobody reads any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.fault.is_some()
     }
 
     /// One document for machines, on one line; nothing without `--json`.
@@ -150,8 +185,10 @@ pub(super) fn wrap_from(text: &str, start: usize, indent: usize) -> String {
 /// A label in a column of its own and a text beside it, wrapped.
 pub(super) fn field(label: &str, text: &str) -> String {
     const COLUMN: usize = 13;
-    let text = wrap_from(&escape(text), COLUMN, COLUMN);
-    format!("  {label:<width$}{text}", width = COLUMN - 2)
+    let label = format!("{:<width$}", escape(label), width = COLUMN - 4);
+    let start = 2 + label.chars().count() + 2;
+    let text = wrap_from(&escape(text), start, COLUMN);
+    format!("  {label}  {text}")
 }
 
 /// `1 push`, `2 pushes`.
@@ -163,6 +200,8 @@ pub(super) fn count(number: u64, one: &str, many: &str) -> String {
 pub(super) struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// Row, column and tone of the cells that have one.
+    tones: Vec<(usize, usize, Tone)>,
 }
 
 impl Table {
@@ -170,6 +209,7 @@ impl Table {
         Table {
             head: head.iter().map(|&name| name.to_owned()).collect(),
             rows: Vec::new(),
+            tones: Vec::new(),
         }
     }
 
@@ -179,28 +219,67 @@ impl Table {
         self.rows.push(cells.iter().map(|cell| escape(cell)).collect());
     }
 
-    /// The lines, the head first, each moved right by so many columns.
+    /// Gives a cell of the newest row a tone.
+    pub(super) fn tone(&mut self, column: usize, tone: Tone) {
+        if let Some(row) = self.rows.len().checked_sub(1) {
+            self.tones.push((row, column, tone));
+        }
+    }
+
+    /// The lines, the head first, each moved right by so many columns; without colours.
     pub(super) fn lines(&self, indent: usize) -> String {
-        let widths = self.widths(COLUMNS.saturating_sub(indent));
+        let margin = " ".repeat(indent);
+        let lines = self.drawn(COLUMNS.saturating_sub(indent), Paint::none());
+        lines
+            .iter()
+            .map(|line| format!("{margin}{line}"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// The lines, the head first, for so many columns.
+    pub(super) fn drawn(&self, columns: usize, paint: Paint) -> Vec<String> {
+        let widths = self.widths(columns);
         let right: Vec<bool> = (0..self.head.len())
             .map(|column| self.is_numeric(column))
             .collect();
-        let lines: Vec<String> = std::iter::once(&self.head)
-            .chain(&self.rows)
-            .map(|row| {
-                let cells: Vec<String> = row
-                    .iter()
-                    .zip(&widths)
-                    .zip(&right)
-                    .map(|((cell, &width), &right)| match right {
-                        true => format!("{:>width$}", cut(cell, width)),
-                        false => format!("{:<width$}", cut(cell, width)),
-                    })
-                    .collect();
-                format!("{}{}", " ".repeat(indent), cells.join("  ").trim_end())
-            })
-            .collect();
-        lines.join("\n")
+        let mut end = 0;
+        // Columns that a narrow terminal has no room for are left out, since lines that wrap spoil the picture.
+        let fitting = widths.iter().take_while(|width| {
+            end += **width + 2;
+            end - 2 <= columns
+        });
+        let fitting = fitting.count().max(1);
+        let cells = |row: &[String], tone: &dyn Fn(usize) -> Tone| {
+            let last = row.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths.iter().zip(&right))
+                .take(fitting.min(last + 1))
+                .enumerate()
+                .map(|(column, (cell, (&width, &right)))| {
+                    let text = cut(cell, width);
+                    let gap = match column + 1 == fitting.min(last + 1) && !right {
+                        true => String::new(),
+                        false => " ".repeat(width.saturating_sub(text.chars().count())),
+                    };
+                    let painted = paint.apply(tone(column), &text);
+                    if right { gap + &painted } else { painted + &gap }
+                })
+                .collect();
+            cells.join("  ")
+        };
+        let tone_of = |row: usize, column: usize| {
+            let found = self.tones.iter().find(|(r, c, _)| (*r, *c) == (row, column));
+            found.map_or(Tone::Plain, |(_, _, tone)| *tone)
+        };
+        let head = cells(&self.head, &|_| Tone::Head);
+        let rows = self
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(place, row)| cells(row, &|column| tone_of(place, column)));
+        std::iter::once(head).chain(rows).collect()
     }
 
     /// As wide as the longest cell, then the widest columns give way until the line fits.
@@ -280,6 +359,7 @@ mod tests {
                 .all(|line| line.starts_with("             word"))
         );
         assert_eq!(field("case", ""), "  case       ");
+        assert_eq!(field("service-desk-eu", "paused"), "  service-desk-eu  paused");
     }
 
     #[test]
@@ -299,6 +379,16 @@ mod tests {
         let mut table = Table::new(&["A", "B", "C"]);
         table.row(vec!["a".repeat(90), "b".repeat(90), "c".repeat(3)]);
         assert_eq!(table.lines(0).lines().nth(1).unwrap().chars().count(), COLUMNS);
+    }
+
+    #[test]
+    fn columns_without_room_are_left_out() {
+        let mut table = Table::new(&["FIRST", "SECOND", "THIRD"]);
+        table.row(vec!["a".repeat(90), "b".repeat(90), "c".repeat(90)]);
+        let lines = table.drawn(15, Paint::none());
+        assert!(lines.iter().all(|line| line.chars().count() <= 15), "{lines:?}");
+        assert_eq!(lines[0], "FIRST   SECOND");
+        assert_eq!(lines[1], "aaaaa…  bbbbb…");
     }
 
     #[test]

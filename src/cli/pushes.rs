@@ -67,6 +67,11 @@ pub(super) fn report(session: &mut Session<'_>, status: &PushStatus, attempts: &
         status: &'a PushStatus,
         attempts_log: &'a [Attempt],
     }
+    session.out.text(&format!("Push {}", status.id));
+    let paint = session.out.paint();
+    session
+        .out
+        .people(&format!("  state      {}", show::painted_state(status, paint)));
     let text = show::push(session, status);
     session.out.text(&text);
     if !attempts.is_empty() {
@@ -74,7 +79,7 @@ pub(super) fn report(session: &mut Session<'_>, status: &PushStatus, attempts: &
             "{}:",
             count(attempts.len() as u64, "exchange", "exchanges")
         ));
-        session.out.text(&show::attempts(attempts));
+        session.out.people(&show::attempts(attempts, paint));
     }
     session.out.json(&Document {
         status,
@@ -114,7 +119,7 @@ pub(super) fn list(
         });
         return Ok(failure::OK);
     }
-    session.out.text(&show::table(&pushes).lines(0));
+    session.out.table(&show::table(&pushes));
     if pushes.len() == limit && !session.out.is_json() {
         session
             .out

@@ -2,15 +2,15 @@
 
 use super::Session;
 use super::connectors::{now, until};
-use super::out::{Table, escape, field};
-use crate::{Attempt, PushId, PushState, PushStatus, Timestamp};
+use super::out::{COLUMNS, Table, escape, field, wrap, wrap_from};
+use super::terminal::{Paint, Tone, tone_of};
+use crate::{Attempt, FailureClass, PushId, PushState, PushStatus, Timestamp};
 
-/// Everything known of one push, as lines.
+/// Everything known of one push but its state, as lines.
 pub(super) fn push(session: &Session<'_>, status: &PushStatus) -> String {
     let now = now();
-    let mut lines = vec![format!("Push {}", status.id)];
+    let mut lines = Vec::new();
     let mut add = |label: &str, text: &str| lines.push(field(label, text));
-    add("state", &state(status));
     add("connector", &status.connector);
     if let Some(case_id) = &status.case_id {
         add("case", case_id);
@@ -51,31 +51,90 @@ pub(super) fn push(session: &Session<'_>, status: &PushStatus) -> String {
     lines.join("\n")
 }
 
-/// The exchanges of a push, oldest first.
-pub(super) fn attempts(attempts: &[Attempt]) -> String {
-    let mut table = Table::new(&["AT", "STEP", "TOOK", "ANSWER", "REQUEST", "RESULT"]);
+/// Its state, coloured.
+pub(super) fn painted_state(status: &PushStatus, paint: Paint) -> String {
+    paint.apply(tone_of(status.state), &escape(&state(status)))
+}
+
+/// The exchanges of a push, oldest first: under each that failed why, and at the end what the classes mean.
+pub(super) fn attempts(attempts: &[Attempt], paint: Paint) -> String {
+    const MARGIN: &str = "  ";
+    let mut table = Table::new(&["AT", "STEP", "REQUEST", "ANSWER", "TOOK", "RESULT"]);
     for attempt in attempts {
         let request = match (&attempt.method, &attempt.url) {
             (Some(method), Some(url)) => format!("{method} {}", path(url)),
             _ => "none".to_owned(),
         };
-        let result = match attempt.class {
-            None => "ok".to_owned(),
-            Some(class) if attempt.message.is_empty() => class.to_string(),
-            Some(class) => format!("{class}: {}", attempt.message),
-        };
         table.row(vec![
             to_the_second(attempt.at),
             attempt.step.to_string(),
-            format!("{} ms", attempt.duration_ms),
+            request,
             attempt
                 .http_status
                 .map_or_else(|| "none".to_owned(), |status| status.to_string()),
-            request,
-            result,
+            format!("{} ms", attempt.duration_ms),
+            attempt
+                .class
+                .map_or_else(|| "ok".to_owned(), |class| class.to_string()),
         ]);
+        table.tone(
+            5,
+            if attempt.class.is_none() {
+                Tone::Good
+            } else {
+                Tone::Bad
+            },
+        );
     }
-    table.lines(2)
+    let mut rows = table.drawn(COLUMNS - MARGIN.len(), paint).into_iter();
+    let mut lines: Vec<String> = rows
+        .next()
+        .into_iter()
+        .map(|head| format!("{MARGIN}{head}"))
+        .collect();
+    for (row, attempt) in rows.zip(attempts) {
+        lines.push(format!("{MARGIN}{row}"));
+        if !attempt.message.is_empty() {
+            let indent = 2 * MARGIN.len();
+            let text = wrap_from(&escape(&attempt.message), indent, indent);
+            lines.push(format!("{MARGIN}{MARGIN}{text}"));
+        }
+    }
+    for class in FailureClass::ALL {
+        if attempts.iter().any(|attempt| attempt.class == Some(*class)) {
+            lines.push(format!(
+                "{MARGIN}{}",
+                wrap(&format!("{class}: {}.", meaning(*class)), 2 * MARGIN.len())
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+/// What casehook does about a failure of that class.
+fn meaning(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::NotSent => {
+            "nothing reached the target; tried again until it answers, and not counted as an attempt"
+        }
+        FailureClass::Throttled => {
+            "the target asks for patience; the whole connector pauses, and no attempt is counted"
+        }
+        FailureClass::Auth => {
+            "the target refuses the credentials; the connector is blocked until they are mended and its pushes stay \
+             queued"
+        }
+        FailureClass::Transient => "worth trying again, with growing pauses; counted as an attempt",
+        FailureClass::Uncertain => {
+            "the target may have acted on it and did not say; what is sent again is marked uncertain"
+        }
+        FailureClass::UncertainAnswered => {
+            "the target acted on it, but its answer cannot be used; never sent again blindly"
+        }
+        FailureClass::Precondition => "the incident changed meanwhile; it is read and updated again",
+        FailureClass::Gone => "the incident is no longer there; onExternalGone says what then",
+        FailureClass::Permanent => "trying again would end the same way, so casehook does not",
+    }
 }
 
 /// A moment without its milliseconds: how long things took has a column of its own.
@@ -99,6 +158,7 @@ pub(super) fn table(pushes: &[PushStatus]) -> Table {
             status.external_id.clone().unwrap_or_default(),
             detail(status),
         ]);
+        table.tone(1, tone_of(status.state));
     }
     table
 }
@@ -215,7 +275,8 @@ mod tests {
             out: Out::new(false),
             stop: &stop,
         };
-        let text = push(&session, status);
+        let state = painted_state(status, Paint::none());
+        let text = format!("  state      {state}\n{}", push(&session, status));
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
         text
@@ -271,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_one_line_each() {
+    fn failed_attempts_say_why_and_what_that_means() {
         let mut attempt = Attempt {
             push: PushId::from(1),
             at: Timestamp::from_millis(0),
@@ -283,18 +344,27 @@ mod tests {
             class: Some(FailureClass::Uncertain),
             message: "the server said\n\u{1b}[2Jno ".repeat(20),
         };
-        let failed = attempts(std::slice::from_ref(&attempt));
-        assert_eq!(failed.lines().count(), 2);
+        let failed = attempts(std::slice::from_ref(&attempt), Paint::none());
         assert!(
-            failed
-                .lines()
-                .all(|line| line.chars().count() <= super::super::out::COLUMNS)
+            failed.lines().all(|line| line.chars().count() <= COLUMNS),
+            "{failed}"
         );
         assert!(!failed.contains('\u{1b}'));
+        let lines: Vec<&str> = failed.lines().collect();
+        assert!(
+            lines[1].contains("POST /issues") && lines[1].ends_with("uncertain"),
+            "{failed}"
+        );
+        assert!(lines[2].starts_with("    the server said\\n"), "{failed}");
+        assert!(
+            failed.contains("\n  uncertain: the target may have acted"),
+            "{failed}"
+        );
         attempt.class = None;
         attempt.message.clear();
-        let fine = attempts(&[attempt]);
-        assert!(fine.contains("POST /issues") && fine.ends_with("ok"), "{fine}");
+        let fine = attempts(&[attempt], Paint::none());
+        assert_eq!(fine.lines().count(), 2, "{fine}");
+        assert!(fine.ends_with("ok"), "{fine}");
     }
 
     #[test]

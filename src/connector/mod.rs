@@ -17,9 +17,7 @@ mod shape;
 pub(crate) mod table;
 pub(crate) mod texts;
 mod warn;
-pub(crate) mod words;
-
-use std::fmt;
+pub(crate) use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -27,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::transport::{NetworkPolicy, ProxyPolicy};
+use crate::words;
 
 pub(crate) use config::Config;
 pub(crate) use headers::is_secret_header;

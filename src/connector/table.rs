@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::words;
+pub(crate) use super::words::child;
 use crate::error::{Error, Result};
 
 /// One field of a document. Parsing and documentation are both driven from it.
@@ -67,18 +68,6 @@ pub(crate) enum Need {
     Extension(&'static str),
     /// May be left out; null is kept, since it means something else. What holds without it, in words.
     OptionalOrNull(&'static str),
-}
-
-/// The path of a field below another: `config.headers`, or `config.headers["X-A"]`.
-pub(crate) fn child(path: &str, name: &str) -> String {
-    let plain = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
-    if plain && !name.is_empty() && name.len() <= 60 {
-        format!("{path}.{name}")
-    } else {
-        format!("{path}[{}]", words::quoted(name))
-    }
 }
 
 /// Checks an object against a table and fills in the defaults.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::entry::{Change, Entry};
 use super::flight::{Flight, subject};
 use super::gate::{Gate, Opening};
-use super::landing::progress_only;
 use super::reading;
 use super::roster::Roster;
 use crate::clock::Now;
@@ -120,7 +119,7 @@ impl Engine {
         while let Some(id) = self.following.pop_front() {
             if let Some(flight) = self.flights.remove(&id) {
                 let progress = machine::released(&flight.claim.push.progress, now.wall);
-                let entry = self.land(flight, progress_only(progress));
+                let entry = self.land(flight, machine::progress_only(progress));
                 let done = entry.store(self.store.as_ref(), now.wall);
                 self.stored(entry, done, now)?;
             }
@@ -208,8 +207,7 @@ impl Engine {
             flight.fresh_get = false;
             return self.read_afresh(flight);
         }
-        let status = result.as_ref().ok().map(|answer| answer.status);
-        Some(self.conclude(flight, read, status, now))
+        Some(self.conclude(flight, read, result.as_ref().ok(), now))
     }
 
     /// Pushes whose connector must not send before another moment, or ever, give their turn back.
@@ -246,7 +244,9 @@ impl Engine {
                 }
                 _ => {
                     let progress = machine::released(&flight.claim.push.progress, now.wall);
-                    return Ok(Some(Next::Store(self.land(flight, progress_only(progress)))));
+                    return Ok(Some(Next::Store(
+                        self.land(flight, machine::progress_only(progress)),
+                    )));
                 }
             }
         }
@@ -318,6 +318,7 @@ impl Engine {
         flight.is_probe = gate.is_some_and(Gate::in_trouble);
         flight.url = None;
         flight.method = None;
+        flight.body_bytes = 0;
         flight.before = flight.claim.push.progress.clone();
         flight.revision = self.roster.revision(flight.claim.push.connector);
         let connector = match self.roster.connector(flight.claim.push.connector) {
@@ -358,6 +359,7 @@ impl Engine {
             }
         };
         flight.method = Some(request.method.as_str());
+        flight.body_bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
         flight.url = Some(step::mask(request.url.as_str(), &prepared.masks));
 
         let external_id = machine::external_id(&flight.claim).map(str::to_owned);

@@ -25,6 +25,8 @@ pub(super) struct Flight {
     pub(super) started: Now,
     pub(super) url: Option<String>,
     pub(super) method: Option<&'static str>,
+    /// Of the body of the request under way.
+    pub(super) body_bytes: u64,
     /// `ifMatchHeader`: what the fresh get before the update told; outer `None` before it.
     pub(super) etag: Option<Option<String>>,
     /// What is stored next is not the end of a step that `etag` was for.
@@ -47,6 +49,7 @@ impl Flight {
             started: now,
             url: None,
             method: None,
+            body_bytes: 0,
             etag: None,
             keeps_etag: false,
             is_probe: false,

@@ -11,8 +11,9 @@ use crate::error::Result;
 use crate::model::{Attempt, FailureClass, PushId, PushState};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::{self, Setting, Success};
-use crate::outbox::{Claim, ConnectorId, Health, LinkChange, Outcome, Progress};
+use crate::outbox::{Claim, ConnectorId, ExchangeSize, Health, Outcome};
 use crate::store::StoredConnector;
+use crate::transport::Answer;
 
 impl Engine {
     /// The connector's secrets or document cannot be had: its pushes stay, and it is blocked with the reason.
@@ -26,7 +27,7 @@ impl Engine {
         &mut self,
         flight: Flight,
         read: Result<Success, Verdict>,
-        status: Option<u16>,
+        answer: Option<&Answer>,
         now: Now,
     ) -> Box<Entry> {
         let connector = flight.claim.push.connector;
@@ -37,7 +38,7 @@ impl Engine {
             step: flight.step,
             method: flight.method.map(str::to_owned),
             url: flight.url.clone(),
-            http_status: status,
+            http_status: answer.map(|answer| answer.status),
             class: read.as_ref().err().map(|verdict| verdict.class),
             message: read
                 .as_ref()
@@ -75,6 +76,10 @@ impl Engine {
             outcome.health = None;
         }
         outcome.attempt = Some(attempt);
+        outcome.size = ExchangeSize {
+            sent: flight.body_bytes,
+            received: answer.map_or(0, |answer| answer.body.len() as u64),
+        };
         outcome.revision = flight.revision;
         if let Some(gate) = self.roster.gates.get_mut(&connector) {
             gate.throttles = match outcome.attempt.as_ref().and_then(|attempt| attempt.class) {
@@ -172,7 +177,7 @@ impl Engine {
             PushState::Sending => machine::released(&flight.before, now.wall),
             _ => flight.before,
         };
-        self.unrecorded.push((id, progress_only(progress)));
+        self.unrecorded.push((id, machine::progress_only(progress)));
     }
 
     /// A fresh get succeeded: its update follows. The answer ends an outage as any other does.
@@ -184,7 +189,7 @@ impl Engine {
             .filter(|gate| Some(gate.stored.revision) == flight.revision)
             .and_then(|gate| machine::recovered(&gate.health, 200));
         if well.is_some() {
-            let mut outcome = progress_only(flight.claim.push.progress.clone());
+            let mut outcome = machine::progress_only(flight.claim.push.progress.clone());
             outcome.health = well;
             flight.keeps_etag = true;
             return Some(self.land(flight, outcome));
@@ -243,7 +248,7 @@ impl Engine {
             .as_ref()
             .filter(|intent| intent.ended_at.is_none());
         let (Some(intent), Some(config)) = (unknown, self.roster.config(claim.push.connector)) else {
-            return progress_only(machine::interrupted(progress, now.wall));
+            return machine::progress_only(machine::interrupted(progress, now.wall));
         };
         let (step, comment) = (intent.step, intent.comment);
         let situation = Situation {
@@ -260,25 +265,13 @@ impl Engine {
 
     /// The document cannot be read, so there is no policy either: the push waits for a new configure.
     fn unusable_connector(&mut self, flight: &Flight, verdict: Option<&Verdict>, now: Now) -> Outcome {
-        let mut outcome = progress_only(machine::released(&flight.before, now.wall));
+        let mut outcome = machine::progress_only(machine::released(&flight.before, now.wall));
         let Some(gate) = self.roster.gates.get(&flight.claim.push.connector) else {
             return outcome;
         };
         let reason = verdict.map_or(String::new(), |verdict| verdict.message.clone());
         outcome.health = Some(machine::blocked(&gate.health, reason, now.wall));
         outcome
-    }
-}
-
-pub(super) fn progress_only(progress: Progress) -> Outcome {
-    Outcome {
-        progress,
-        comments: Vec::new(),
-        marks: Vec::new(),
-        link: LinkChange::Keep,
-        health: None,
-        revision: None,
-        attempt: None,
     }
 }
 

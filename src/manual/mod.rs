@@ -1,4 +1,12 @@
 //! Chapters for people who run casehook, beside the reference of its types.
+//!
+//! New here: [concepts], then [delivery]. Running it: [operations], [networking], [upgrade]. From other places: [ffi] for
+//! C and Python, [kibana] for connectors that exist already.
+//!
+#![doc = include_str!("figures/flow.svg")]
+
+#[doc = include_str!("concepts.md")]
+pub mod concepts {}
 
 #[doc = include_str!("connector.md")]
 pub mod connector {}
@@ -11,6 +19,22 @@ pub mod networking {}
 
 #[doc = include_str!("postgres.md")]
 pub mod postgres {}
+
+#[doc = include_str!("operations.md")]
+#[doc = "```text"]
+#[doc = include_str!("monitoring/alerts.yml")]
+#[doc = "```"]
+#[doc = include_str!("tracing.md")]
+pub mod operations {}
+
+#[doc = include_str!("ffi.md")]
+pub mod ffi {}
+
+#[doc = include_str!("upgrade.md")]
+pub mod upgrade {}
+
+#[doc = include_str!("kibana.md")]
+pub mod kibana {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}

@@ -2,35 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::connector::table::child;
-use crate::connector::words;
+use super::{limits, trace};
 use crate::error::{Error, Result};
-
-/// The sizes that a push may have; each is refused with an error of its own.
-pub mod limits {
-    /// The title, in bytes.
-    pub const TITLE_BYTES: usize = 64 * 1024;
-    /// A whole push, in bytes of its JSON.
-    pub const PUSH_BYTES: usize = 4 * 1024 * 1024;
-    /// The comments of one push.
-    pub const COMMENTS: usize = 10_000;
-    /// The tags of one push.
-    pub const TAGS: usize = 1_000;
-    /// The name of a connector or of one of the host's own fields, in bytes.
-    pub const NAME_BYTES: usize = 128;
-    /// How deep a value in the host's own fields may nest.
-    pub const NESTING: usize = 64;
-    /// A connector or settings document, in bytes of its JSON.
-    pub const DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
-    /// A file that a secret is read from, in bytes.
-    pub const SECRET_FILE_BYTES: u64 = 1024 * 1024;
-    /// A PKCS #12 file, in bytes.
-    pub const PKCS12_BYTES: usize = 256 * 1024;
-    /// How often a passphrase may have to be hashed to open a key or a PKCS #12 file.
-    pub const KEY_ITERATIONS: u32 = 1_000_000;
-    /// A template, in bytes.
-    pub const TEMPLATE_BYTES: usize = 64 * 1024;
-}
+use crate::words::{self, child};
 
 /// One comment of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +48,9 @@ pub struct Case {
     pub fields: Map<String, Value>,
     /// The comments, oldest first.
     pub comments: Vec<Comment>,
+    /// The W3C trace context that each request of the push carries in its `traceparent` header. Not part of the case: of
+    /// pushes that one takes the place of, it is forgotten.
+    pub traceparent: Option<String>,
 }
 
 impl Case {
@@ -89,10 +66,11 @@ impl Case {
             external_id: None,
             fields: Map::new(),
             comments: Vec::new(),
+            traceparent: None,
         }
     }
 
-    /// Reads the `params` object: `{"incident": {"title", ...}, "comments": [{"commentId", "comment"}]}`.
+    /// Reads the `params` object: `{"incident": {"title", ...}, "comments": [{"commentId", "comment"}], "traceparent"}`.
     ///
     /// # Errors
     /// Text that is no JSON, missing titles, values of the wrong type and unknown fields are refused
@@ -101,7 +79,7 @@ impl Case {
         let params: Value = serde_json::from_str(text)
             .map_err(|e| Error::case("params", format!("this is not valid JSON: {e}")))?;
         let mut params = object(params, "params")?;
-        known(&params, "params", &["incident", "comments"])?;
+        known(&params, "params", &["incident", "comments", "traceparent"])?;
         let incident = match params.remove("incident") {
             Some(incident) => object(incident, "incident")?,
             None => return Err(missing("incident", "an object with at least a title")),
@@ -111,6 +89,11 @@ impl Case {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(list)) => read_comments(list)?,
             Some(other) => return Err(wrong("comments", "a list of comments or null", &other)),
+        };
+        case.traceparent = match params.remove("traceparent") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(other) => return Err(wrong("traceparent", "a string or null", &other)),
         };
         Ok(case)
     }
@@ -163,6 +146,13 @@ impl Case {
         self
     }
 
+    /// Sends a W3C trace context along with each request of this push, in the header `traceparent`; a header of that name
+    /// in the connector wins. Checked when the case is pushed: `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`.
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Case {
+        self.traceparent = Some(traceparent.into());
+        self
+    }
+
     /// The `params` object, as [`Case::from_json`] reads it.
     pub fn to_json(&self) -> String {
         let comments: Vec<Value> = self
@@ -170,11 +160,16 @@ impl Case {
             .iter()
             .map(|c| json!({"commentId": c.id, "comment": c.text}))
             .collect();
-        json!({"incident": self.incident(), "comments": comments}).to_string()
+        let mut params = json!({"incident": self.incident(), "comments": comments});
+        if let Some(traceparent) = &self.traceparent {
+            params["traceparent"] = traceparent.as_str().into();
+        }
+        params.to_string()
     }
 
-    /// Checks the sizes of [`limits`].
+    /// Checks the sizes of [`limits`] and the trace context.
     pub(crate) fn validate(&self) -> Result<()> {
+        self.traceparent.as_deref().map_or(Ok(()), trace::validate)?;
         at_most("incident.title", self.title.len(), limits::TITLE_BYTES, "bytes")?;
         at_most("incident.tags", self.tags.len(), limits::TAGS, "tags")?;
         at_most("comments", self.comments.len(), limits::COMMENTS, "comments")?;
@@ -381,7 +376,8 @@ mod tests {
     fn reads_every_field_and_writes_it_back() {
         let text = r#"{"incident": {"title": "t", "description": "d", "id": "i", "severity": "s", "status": "o",
             "tags": ["a", "b"], "externalId": "7", "fields": {"n": {"deep": [1, null]}}},
-            "comments": [{"commentId": "c1", "comment": "one"}, {"commentId": "", "comment": ""}]}"#;
+            "comments": [{"commentId": "c1", "comment": "one"}, {"commentId": "", "comment": ""}],
+            "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}"#;
         let case = Case::from_json(text).unwrap();
         let built = Case::new("t")
             .description("d")
@@ -393,7 +389,8 @@ mod tests {
             .external_id("7")
             .field("n", json!({"deep": [1, null]}))
             .comment("c1", "one")
-            .comment("", "");
+            .comment("", "")
+            .traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
         assert_eq!(case, built);
         assert_eq!(Case::from_json(&case.to_json()).unwrap(), case);
     }

@@ -81,3 +81,18 @@ pub struct TestReport {
     /// The link for people.
     pub external_url: Option<String>,
 }
+
+/// Whether one origin answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Reach {
+    /// Scheme, host and port.
+    pub origin: String,
+    /// The status of its answer; any counts as reached.
+    pub status: Option<u16>,
+    /// Why no answer came; none when one did.
+    pub problem: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}

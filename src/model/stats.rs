@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Timestamp;
+use super::{Timestamp, Traffic};
 
 /// How a connector fares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,6 +64,12 @@ pub struct ConnectorStats {
     pub cancelled: u64,
     /// When the oldest push that is not final was accepted.
     pub oldest_at: Option<Timestamp>,
+    /// Accepted since the database was made, those that the history has forgotten included.
+    pub accepted_total: u64,
+    /// Delivered since the database was made, those that the history has forgotten included.
+    pub delivered_total: u64,
+    /// What went over the wire since the database was made.
+    pub traffic: Traffic,
 }
 
 /// Counts of an outbox.

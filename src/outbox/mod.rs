@@ -135,6 +135,15 @@ pub(crate) struct Outcome {
     /// health is not stored, and the push does not wait. `None`: by any revision.
     pub(crate) revision: Option<i64>,
     pub(crate) attempt: Option<Attempt>,
+    /// The bytes of the attempt's bodies.
+    pub(crate) size: ExchangeSize,
+}
+
+/// The bytes of an exchange's bodies, the answer's after decoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ExchangeSize {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
 }
 
 /// What happens to the link of the push's case.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::template::nearest;
+use crate::words::nearest;
 use form::Form;
 
 /// A connector for a well-known case system, with parameters for what differs between installations.

@@ -8,6 +8,7 @@ use crate::connector::is_secret_header;
 use crate::transport::HeaderField;
 
 /// In rising precedence: casehook's own, basic or bearer authorization, `headers`, the operation's, `secretHeaders`.
+/// What a push adds (idempotency key, `If-Match`, trace context) gives way to a configured header of that name.
 pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'_>) -> Vec<HeaderField> {
     let mut headers = Headers::default();
     headers.set(own("Accept", "application/json, text/plain, */*"));
@@ -31,6 +32,9 @@ pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'
     }
     if let Some(etag) = subject.if_match {
         headers.add(configured("If-Match", etag));
+    }
+    if let Some(traceparent) = &subject.case.traceparent {
+        headers.add(configured("traceparent", traceparent));
     }
     headers.fields
 }

@@ -139,6 +139,7 @@ fn case() -> Case {
         tags: vec!["t".to_owned()],
         external_id: None,
         fields: serde_json::from_str(r#"{"a":"field"}"#).unwrap(),
+        traceparent: None,
         comments: vec![Comment {
             id: "1".to_owned(),
             text: "a comment".to_owned(),

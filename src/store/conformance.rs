@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod connectors;
+pub(crate) mod counting;
 pub(crate) mod deliver;
 pub(crate) mod random;
 
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{NewConnector, Retention, Store, StoredConnector};
 use crate::model::{Case, Comment, PushId, PushState, Timestamp};
-use crate::outbox::{Claim, ConnectorId, LinkChange, NewPush, Outcome, Progress};
+use crate::outbox::{Claim, ConnectorId, ExchangeSize, LinkChange, NewPush, Outcome, Progress};
 
 /// One test a claim, for the store that `$with` makes and lends: `fn(&dyn Fn(&dyn Store))`.
 macro_rules! conformance_suite {
@@ -27,6 +28,7 @@ macro_rules! conformance_suite {
                 keeps_the_newest_attempts, puts_a_retried_push_first, decides_at_once, finds_the_interrupted,
                 pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, notes_the_drainer,
                 says_closed_after_close;
+            counting: counts_exchanges, remembers_what_is_gone;
             random: keeps_its_promises_at_random, works_from_many_threads;
         }
     };
@@ -82,6 +84,7 @@ fn case(id: &str) -> Case {
         external_id: None,
         fields: serde_json::Map::<String, Value>::new(),
         comments: Vec::new(),
+        traceparent: None,
     }
 }
 
@@ -122,6 +125,7 @@ fn outcome(progress: Progress) -> Outcome {
         health: None,
         revision: None,
         attempt: None,
+        size: ExchangeSize::default(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! it returns an error.
 
 use crate::error::Result;
-use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Tally, Timestamp};
 use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
 
 #[cfg(test)]
@@ -72,6 +72,8 @@ pub(crate) struct Counts {
     pub(crate) connector: ConnectorId,
     /// In the order of `PushState::ALL`.
     pub(crate) by_state: [u64; 8],
+    /// Those that were pruned or discarded, by the state they were in; in the same order.
+    pub(crate) gone: [u64; 8],
     /// When the first accepted of those that are queued, sending, waiting or held was accepted.
     pub(crate) oldest_at: Option<Timestamp>,
     /// Whether any push of it can be claimed, now or when it is due.
@@ -140,6 +142,8 @@ pub(crate) trait Store: Send + Sync {
     fn link(&self, connector: &str, target: &str, case_id: &str) -> Result<Option<Link>>;
     /// One entry for each configured connector, by name.
     fn counts(&self) -> Result<Vec<Counts>>;
+    /// Every exchange that was ever logged for a connector, also for pushes that are gone, added up.
+    fn exchanges(&self, id: ConnectorId) -> Result<Vec<Tally>>;
 
     // Delivering: only a process that drains calls these
 

@@ -115,6 +115,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("tags", Text),
             ("external_id", Text),
             ("fields", Text),
+            ("traceparent", Text),
         ],
     },
     Table {
@@ -167,6 +168,24 @@ pub(crate) const TABLES: &[Table] = &[
             ("url", Text),
             ("last_push", Int),
             ("updated_at", Int),
+        ],
+    },
+    // The counts themselves follow from the pushes.
+    Table {
+        name: "counters",
+        columns: &[("connector_id", Int), ("state", Text), ("gone", Int)],
+    },
+    Table {
+        name: "exchanges",
+        columns: &[
+            ("connector_id", Int),
+            ("step", Text),
+            ("class", Text),
+            ("within_ms", Int),
+            ("n", Int),
+            ("duration_ms", Int),
+            ("bytes_sent", Int),
+            ("bytes_received", Int),
         ],
     },
     Table {

@@ -9,7 +9,6 @@ mod url;
 use serde_json::{Map, Value};
 
 pub(crate) use body::BodyTemplate;
-pub(crate) use names::nearest;
 pub(crate) use url::{UrlTemplate, encode_component};
 
 /// Where a template stands in the connector document; decides which variables it knows.

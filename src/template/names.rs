@@ -1,6 +1,7 @@
 //! The variables of templates: which slot knows which, and the nearest name for one that is not known.
 
 use super::Slot;
+use crate::words;
 
 /// A variable of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub(super) fn resolve(slot: Slot, name: &str) -> Result<Variable, String> {
             "`{name}` does not exist: `{text}` is one value, without members"
         ));
     }
-    Err(match nearest(name, known.iter().map(String::as_str)) {
+    Err(match words::nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!(
             "unknown variable `{name}`; did you mean `{near}`? Known here: {}",
             known.join(", ")
@@ -169,36 +170,6 @@ impl Slot {
     }
 }
 
-/// The known name that differs least from `name`, if any is near enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // A longer text is no slip of the pen, and would make the comparison slow.
-    if name.len() > 128 {
-        return None;
-    }
-    let lower = name.to_lowercase();
-    known
-        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
-        .min_by_key(|(far, _)| *far)
-        .filter(|(far, candidate)| *far <= 2.max(candidate.len() / 3))
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many characters to insert, remove or replace to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,18 +187,6 @@ mod tests {
         assert!(message(Slot::CreateBody, "external.system.id").contains("has no value here"));
         assert!(message(Slot::GetUrl, "case.fields.x").contains("has no value here"));
         assert!(message(Slot::CreateBody, "").contains("no name"));
-    }
-
-    #[test]
-    fn distances() {
-        for (a, b, far) in [
-            ("", "", 0),
-            ("", "ab", 2),
-            ("abc", "abc", 0),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!(distance(a, b), far, "{a} {b}");
-        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use ureq::unversioned::transport::{ConnectionDetails, Connector};
 use url::{Host, Url};
 
+use super::failure::{closed, not_connected};
 use super::link::Link;
 use super::live::Live;
 use super::phase::{self, Cause};
@@ -293,20 +294,4 @@ fn timed_out(host: &Host<String>) -> Failure {
         "connectTimeout",
         format!("no connection to {host} within the connect time-out"),
     )
-}
-
-pub(super) fn closed() -> Failure {
-    not_connected(
-        "closed",
-        "casehook was closed before the request was sent".to_owned(),
-    )
-}
-
-pub(super) fn not_connected(code: &'static str, message: String) -> Failure {
-    Failure {
-        kind: FailureKind::NotConnected,
-        code,
-        message,
-        status: None,
-    }
 }

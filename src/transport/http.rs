@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::NetworkPolicy;
-use super::connect::{Dialer, closed};
+use super::connect::Dialer;
+use super::failure::closed;
 use super::live::Live;
 use super::phase::{self, Cause, Exchange};
 use super::resolve::{Addresses, Names, Unresolved};

@@ -53,26 +53,6 @@ impl Identity {
         Identity::new(chain, key).map_err(|message| flaw("key", message))
     }
 
-    /// From a PKCS #12 file in base64.
-    ///
-    /// # Errors
-    /// What is wrong, and with which of the secrets.
-    #[cfg(feature = "pkcs12")]
-    pub(crate) fn from_pfx(pfx: &str, passphrase: Option<&str>) -> Result<Identity, Flaw> {
-        let der = pem::base64(pfx)
-            .filter(|der| !der.is_empty())
-            .ok_or_else(|| flaw("pfx", "this is not base64: give the PKCS #12 file in base64"))?;
-        super::pfx::open(&der, passphrase.unwrap_or_default())
-    }
-
-    #[cfg(not(feature = "pkcs12"))]
-    pub(crate) fn from_pfx(_: &str, _: Option<&str>) -> Result<Identity, Flaw> {
-        Err(flaw(
-            "pfx",
-            "this casehook was built without PKCS #12 (cargo feature pkcs12): give crt and key",
-        ))
-    }
-
     /// Unix seconds from which and until which the certificate holds.
     pub(crate) fn validity(&self) -> (i64, i64) {
         (self.not_before, self.not_after)

@@ -5,12 +5,15 @@ mod body;
 mod buffers;
 mod certificate;
 mod connect;
+mod failure;
 mod head;
 mod hosts;
 mod http;
 mod identity;
 mod link;
 mod live;
+#[cfg(not(feature = "pkcs12"))]
+mod no_pfx;
 mod pem;
 #[cfg(feature = "pkcs12")]
 mod pfx;

@@ -7,6 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::certificate;
 use super::identity::{Flaw, Identity, flaw};
+use super::pem;
 use crate::model::limits::{KEY_ITERATIONS, PKCS12_BYTES};
 
 /// Each costs a derivation of its own; a file has one for its certificates and one for its key.
@@ -16,8 +17,21 @@ const PBES2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
 const PBES1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c, 0x01];
 const SCRYPT: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b];
 
+impl Identity {
+    /// From a PKCS #12 file in base64.
+    ///
+    /// # Errors
+    /// What is wrong, and with which of the secrets.
+    pub(crate) fn from_pfx(pfx: &str, passphrase: Option<&str>) -> Result<Identity, Flaw> {
+        let der = pem::base64(pfx)
+            .filter(|der| !der.is_empty())
+            .ok_or_else(|| flaw("pfx", "this is not base64: give the PKCS #12 file in base64"))?;
+        open(&der, passphrase.unwrap_or_default())
+    }
+}
+
 /// The key of a PKCS #12 file, its certificate, and those that lead from there to an authority.
-pub(super) fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
+fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
     check_cost(der)?;
     // The reader is young: a panic on a strange file must not become the caller's.
     let archive = catch_unwind(AssertUnwindSafe(|| Pkcs12Archive::from_pkcs12(der, passphrase)))

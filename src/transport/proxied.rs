@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::ProxyPolicy;
-use super::connect::not_connected;
+use super::failure::not_connected;
 use super::pem::to_base64;
 use super::{Answer, Failure, FailureKind};
 

@@ -13,7 +13,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 use url::Host;
 
-use super::connect::{closed, not_connected};
+use super::failure::{closed, not_connected};
 use super::live::{Live, SLICE};
 use super::{Failure, FailureKind, address};
 

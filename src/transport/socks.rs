@@ -7,7 +7,7 @@ use url::Host;
 use zeroize::Zeroizing;
 
 use super::ProxyPolicy;
-use super::connect::not_connected;
+use super::failure::not_connected;
 use super::tunnel::Blocked;
 use super::{Failure, FailureKind};
 

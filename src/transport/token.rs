@@ -11,7 +11,7 @@ use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::NetworkPolicy;
-use super::connect::not_connected;
+use super::failure::not_connected;
 use super::pem::to_base64;
 use super::{Answer, Failure, FailureKind, HeaderField, Method, Request, redirect};
 use crate::mask::{mask, mask_bytes, mask_cut};

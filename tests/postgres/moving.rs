@@ -42,6 +42,12 @@ fn everything_moves_once_and_the_file_delivers_no_more() {
     let before = agent.pushes(&Filter::new()).unwrap();
     let link = agent.link("c", "k").unwrap();
     let attempts = agent.attempts(sent).unwrap();
+    let totals = |agent: &Agent| {
+        let stats = agent.stats().unwrap();
+        let own = &stats.connectors[0];
+        (own.accepted_total, own.delivered_total, own.traffic.clone())
+    };
+    let counted = totals(&agent);
     agent.close(PATIENCE).unwrap();
 
     Agent::migrate(&file, &url, &options()).unwrap();
@@ -51,6 +57,7 @@ fn everything_moves_once_and_the_file_delivers_no_more() {
     assert_eq!(agent.pushes(&Filter::new()).unwrap(), before);
     assert_eq!(agent.link("c", "k").unwrap(), link);
     assert_eq!(agent.attempts(sent).unwrap(), attempts);
+    assert_eq!(totals(&agent), counted);
     agent.resume("c").unwrap();
     assert_eq!(agent.wait(queued, PATIENCE).unwrap().state, PushState::Delivered);
     let new = agent.push("c", &Case::new("three").id("k")).unwrap();

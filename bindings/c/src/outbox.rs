@@ -5,11 +5,12 @@ use std::ffi::c_char;
 use casehook_rs::{ErrorKind, Filter, PushId, PushState};
 use serde::Deserialize;
 
-use crate::agent::{casehook_agent, giving_json, with};
+use crate::agent::{casehook_agent, giving, giving_json, with};
 use crate::error::casehook_error;
 use crate::failure::Failure;
 use crate::input::{self, text};
 use crate::result::casehook_result;
+use crate::text::c_text;
 
 /// Pushes, newest first, as a JSON array of what casehook_status_json() gives. `filter_json` is NULL for all, or an object
 /// whose parts must all hold: {"state"?, "connector"?, "caseId"?, "before"?: only those of a lower number, the last one of
@@ -61,6 +62,27 @@ pub unsafe extern "C" fn casehook_attempts_json(
             err,
             |agent| Ok(agent.attempts(PushId::from(id))?),
         )
+    }
+}
+
+/// Counts and health by connector in the text format of Prometheus (0.0.4), for a program's own /metrics. The counters are
+/// kept in the database, and so say the same in every process and after a restart.
+///
+/// Ownership: *out_text is the caller's, for casehook_string_free(). Threads: any. Errors: STORE.
+///
+/// # Safety
+/// `agent` is NULL or live, `out_text` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_metrics_text(
+    agent: *const casehook_agent,
+    out_text: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        giving(agent, (out_text, "out_text"), err, |agent| {
+            Ok(c_text(&agent.metrics_text()?).into_raw())
+        })
     }
 }
 

@@ -157,6 +157,9 @@ int main(int argc, char **argv)
     OK(casehook_stats_json(agent, &json, &err));
     takes(json, "\"queued\":2");
     casehook_string_free(json);
+    OK(casehook_metrics_text(agent, &json, &err));
+    takes(json, "casehook_pushes{connector=\"tracker\",state=\"queued\"} 2\n");
+    casehook_string_free(json);
     FAILS(casehook_wait(agent, id, 1, &status, &err), CASEHOOK_ERROR_TIMEOUT);
     OK(casehook_flush(agent, 0, &done, &err));
     CHECK(!done);

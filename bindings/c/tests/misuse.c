@@ -86,6 +86,8 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_attempts_json(NULL, 1, &json, &err), "agent");
     REFUSES(casehook_attempts_json(agent, 1, NULL, &err), "out_json");
     REFUSES(casehook_stats_json(NULL, &json, &err), "agent");
+    REFUSES(casehook_metrics_text(NULL, &json, &err), "agent");
+    REFUSES(casehook_metrics_text(agent, NULL, &err), "out_text");
     REFUSES(casehook_stats_json(agent, NULL, &err), "out_json");
     REFUSES(casehook_link_json(NULL, "n", "c", &json, &err), "agent");
     REFUSES(casehook_link_json(agent, NULL, "c", &json, &err), "connector");
@@ -268,6 +270,7 @@ static void every_call(const casehook_agent *agent, casehook_result expected)
     FAILS(casehook_list_json(agent, NULL, &json, &err), expected);
     FAILS(casehook_attempts_json(agent, 1, &json, &err), expected);
     FAILS(casehook_stats_json(agent, &json, &err), expected);
+    FAILS(casehook_metrics_text(agent, &json, &err), expected);
     FAILS(casehook_link_json(agent, "n", "c", &json, &err), expected);
     FAILS(casehook_backup(agent, "never.db", &err), expected);
     FAILS(casehook_rekey(agent, (const uint8_t *)"0123456789abcdef0123456789abcdef", 32, &err), expected);

@@ -123,6 +123,7 @@ impl Agent {
         comments: Vec<(String, String)>,
         external_id: Option<&str>,
         fields: Option<&str>,
+        traceparent: Option<&str>,
     ) -> PyResult<i64> {
         call(py, || {
             let mut case = Case::new(title);
@@ -140,6 +141,7 @@ impl Agent {
             if let Some(fields) = fields {
                 case.fields = read_fields(fields)?;
             }
+            case.traceparent = traceparent.map(str::to_owned);
             Ok(self.get()?.push(name, &case)?.get())
         })
     }
@@ -273,6 +275,10 @@ impl Agent {
             let link = self.get()?.link(connector, case_id)?;
             link.as_ref().map(text).transpose()
         })
+    }
+
+    fn metrics_text(&self, py: Python<'_>) -> PyResult<String> {
+        call(py, || Ok(self.get()?.metrics_text()?))
     }
 
     fn stats(&self, py: Python<'_>) -> PyResult<String> {

@@ -210,6 +210,9 @@ def test_pause_resume_cancel_remove_stats(agent: casehook.Agent) -> None:
     stats = agent.stats()
     assert (stats.connectors[0].health.state, stats.connectors[0].queued) == ("paused", 1)
     assert stats.connectors[0].oldest_at is not None
+    assert 'casehook_pushes{connector="tracker",state="queued"} 1' in agent.metrics_text().splitlines()
+    assert (stats.connectors[0].accepted_total, stats.connectors[0].delivered_total) == (1, 0)
+    assert stats.connectors[0].traffic.exchanges == ()
     with pytest.raises(casehook.StateError):
         agent.remove("tracker")
     agent.cancel(push)
@@ -217,6 +220,7 @@ def test_pause_resume_cancel_remove_stats(agent: casehook.Agent) -> None:
     assert agent.status(push).state == "cancelled"
     agent.remove("tracker")
     assert agent.stats().connectors == ()
+    assert "casehook_drained 1" in agent.metrics_text().splitlines()
 
 
 def test_remove_can_cancel(still: casehook.Agent) -> None:

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Tally, Timestamp};
 use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Counts, NewConnector, Retention, Store, StoredConnector, Undelivered};
@@ -112,6 +112,9 @@ impl Store for FaultyStore {
     }
     fn counts(&self) -> Result<Vec<Counts>> {
         self.run("counts", |store| store.counts())
+    }
+    fn exchanges(&self, id: ConnectorId) -> Result<Vec<Tally>> {
+        self.run("exchanges", |store| store.exchanges(id))
     }
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {
         self.run("claim", |store| store.claim(connector, now, busy))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Claim, CommentState, Intent, LinkChange, Outcome, Progress, PushState, Setting, Step, Timestamp,
 };
+use crate::outbox::ExchangeSize;
 use crate::outbox::backoff::full_jitter;
 
 /// Notes that a request is about to be written: what must be known if nothing is ever heard of it again.
@@ -89,14 +90,20 @@ pub(crate) fn interrupted(progress: &Progress, now: Timestamp) -> Progress {
 }
 
 pub(in crate::outbox) fn unchanged(claim: &Claim) -> Outcome {
+    progress_only(claim.push.progress.clone())
+}
+
+/// An outcome that changes a push's progress and nothing else.
+pub(crate) fn progress_only(progress: Progress) -> Outcome {
     Outcome {
-        progress: claim.push.progress.clone(),
+        progress,
         comments: Vec::new(),
         marks: Vec::new(),
         link: LinkChange::Keep,
         health: None,
         revision: None,
         attempt: None,
+        size: ExchangeSize::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::connector::Config;
 use crate::model::{CommentState, FailureClass, PushError, PushState, Step, Timestamp};
 use crate::step::find::Found;
 
-pub(crate) use change::{begun, interrupted, moved, released};
+pub(crate) use change::{begun, interrupted, moved, progress_only, released};
 pub(super) use change::{link_of_half_done, unchanged};
 pub(crate) use failure::failed;
 pub(crate) use health::{blocked, recovered};

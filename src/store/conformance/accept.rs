@@ -16,6 +16,7 @@ pub(crate) fn keeps_a_case_whole(store: &dyn Store) {
         tags: vec!["a".into(), String::new()],
         external_id: Some("E 1".into()),
         fields: fields.as_object().unwrap().clone(),
+        traceparent: Some("00-trace".into()),
         ..commented(
             "nul\0ünïcode",
             &[("c1", "first"), ("", "anonymous"), ("c1", "second")],

@@ -67,8 +67,8 @@ fn accept(conn: &Conn, push: &Ready, now: Timestamp) -> Sql<PushId> {
     let id: Option<i64> = conn.one(
         "WITH push AS (INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
          VALUES ($1, $2, $3, 'queued', $4, $5, $5, $5) RETURNING id) \
-         INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, external_id, fields) \
-         SELECT id, $6, $7, $8, $9, $10, $11, $12, $13 FROM push RETURNING push_id",
+         INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, external_id, fields, traceparent) \
+         SELECT id, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM push RETURNING push_id",
         &[
             &push.connector.0,
             &stored_or_none(push.lane.as_ref()),
@@ -83,6 +83,7 @@ fn accept(conn: &Conn, push: &Ready, now: Timestamp) -> Sql<PushId> {
             &stored_or_none(push.tags.as_ref()),
             &stored_or_none(case.external_id.as_ref()),
             &stored_or_none(push.fields.as_ref()),
+            &stored_or_none(case.traceparent.as_ref()),
         ],
         |row| get(row, 0),
     )?;

@@ -95,7 +95,7 @@ fn create(conn: &Conn, schema: &str) -> Sql<()> {
     let taken: Option<String> = conn.one(
         "SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE nspname = $1 AND relname IN ('meta', 'drainers', 'connectors', 'gates', 'vault', 'secrets', 'pushes', \
-         'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'changes') \
+         'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'exchanges', 'changes') \
          LIMIT 1",
         &[&schema],
         |row| get(row, 0),
@@ -142,4 +142,25 @@ fn version(conn: &Conn, schema: &str) -> Sql<i32> {
 
 fn newest() -> i32 {
     MIGRATIONS.last().map_or(0, |(number, ..)| *number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A released migration never changes.
+    const PINNED: &[(&str, &str)] = &[(
+        "0001_initial",
+        "313c60ca37c0d5cb09c9b7c7b7ec40d2b08d105d43e8a7f7d08a5196afc3dae8",
+    )];
+
+    #[test]
+    fn migrations_are_those_that_were_released() {
+        assert_eq!(MIGRATIONS.len(), PINNED.len());
+        for ((number, name, sql), (place, (pinned, hash))) in MIGRATIONS.iter().zip((1..).zip(PINNED)) {
+            let digest = ring::digest::digest(&ring::digest::SHA256, sql.as_bytes());
+            let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!((*number, *name, digest.as_str()), (place, *pinned, *hash));
+        }
+    }
 }

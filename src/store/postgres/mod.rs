@@ -41,7 +41,7 @@ use super::{
     Claim, Counts, Health, Limits, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Attempt, Case, Filter, Link, PushId, PushState, PushStatus, Timestamp};
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushState, PushStatus, Tally, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, Progress};
 use crate::transport::TlsPolicy;
 
@@ -219,6 +219,10 @@ impl Store for PostgresStore {
 
     fn counts(&self) -> Result<Vec<Counts>> {
         self.pool.read(history::counts)
+    }
+
+    fn exchanges(&self, id: ConnectorId) -> Result<Vec<Tally>> {
+        self.pool.glance(|conn| history::exchanges(conn, id))
     }
 
     fn shares_draining(&self) -> bool {

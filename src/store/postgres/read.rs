@@ -144,7 +144,7 @@ pub(super) fn attempts(conn: &Conn, id: PushId) -> Sql<Vec<Attempt>> {
 /// The incident of a push, without its comments. Every push has one.
 pub(super) fn incident(conn: &Conn, id: PushId) -> Sql<Case> {
     let case = conn.one(
-        "SELECT title, description, case_id, severity, status, tags, external_id, fields FROM incidents \
+        "SELECT title, description, case_id, severity, status, tags, external_id, fields, traceparent FROM incidents \
          WHERE push_id = $1",
         &[&id.get()],
         |row| {
@@ -157,6 +157,7 @@ pub(super) fn incident(conn: &Conn, id: PushId) -> Sql<Case> {
                 tags: text_or_none(row, 5)?.map_or(Ok(Vec::new()), |text| json(&text))?,
                 external_id: text_or_none(row, 6)?,
                 fields: text_or_none(row, 7)?.map_or(Ok(serde_json::Map::new()), |text| json(&text))?,
+                traceparent: text_or_none(row, 8)?,
                 comments: Vec::new(),
             })
         },

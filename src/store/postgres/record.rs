@@ -4,11 +4,12 @@ use super::claim::Held;
 use super::conn::Conn;
 use super::connectors;
 use super::fault::Sql;
+use super::history;
 use super::lanes;
 use super::row::{get, int, text_or_none};
 use super::text::{stored, stored_or_none};
 use crate::error::Error;
-use crate::model::{Attempt, PushId, PushState, Timestamp};
+use crate::model::{PushId, PushState, Timestamp};
 use crate::outbox::{ConnectorId, Health, Intent, LinkChange, Outcome, Progress};
 use crate::store::sqlite::read::case_of_lane;
 use crate::store::sqlite::record::{ATTEMPTS_KEPT, is_history, missing, of_old_document};
@@ -78,7 +79,7 @@ pub(super) fn record(
         apply(conn, id, &place, me, acted_on, outcome, now)?;
         return Ok(true);
     }
-    log(conn, id, outcome.attempt.as_ref())?;
+    log(conn, id, &place, outcome)?;
     learn(conn, &place, acted_on, outcome)?;
     Ok(false)
 }
@@ -136,7 +137,7 @@ pub(super) fn apply(
     }
     let intent = progress.intent.as_ref().filter(|_| !is_history(progress.state));
     write_intent(conn, id, intent)?;
-    log(conn, id, outcome.attempt.as_ref())?;
+    log(conn, id, place, outcome)?;
     learn(conn, place, acted_on, outcome)
 }
 
@@ -337,8 +338,8 @@ pub(super) fn write_intent(conn: &Conn, id: PushId, intent: Option<&Intent>) -> 
     Ok(())
 }
 
-fn log(conn: &Conn, id: PushId, attempt: Option<&Attempt>) -> Sql<()> {
-    let Some(attempt) = attempt else {
+fn log(conn: &Conn, id: PushId, place: &Place, outcome: &Outcome) -> Sql<()> {
+    let Some(attempt) = &outcome.attempt else {
         return Ok(());
     };
     conn.run(
@@ -361,5 +362,5 @@ fn log(conn: &Conn, id: PushId, attempt: Option<&Attempt>) -> Sql<()> {
            SELECT id FROM attempts WHERE push_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
         &[&id.get(), &ATTEMPTS_KEPT],
     )?;
-    Ok(())
+    history::tally(conn, place.connector, attempt, outcome.size)
 }

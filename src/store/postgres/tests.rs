@@ -68,6 +68,7 @@ fn outcome(claim: &Claim, state: PushState) -> Outcome {
         health: None,
         revision: None,
         attempt: None,
+        size: crate::outbox::ExchangeSize::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections: one that writes, a few that read, and how a transaction is run on them.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, Transactio
 
 use super::fault::{Fault, Sql};
 use super::group::Group;
+pub(super) use super::lock::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::fork;
 
@@ -207,12 +208,6 @@ fn in_transaction<T>(
     let value = work(&transaction)?;
     transaction.commit()?;
     Ok(value)
-}
-
-/// Invariant that makes a poisoned lock usable: a transaction rolls back when a panic unwinds through it, so
-/// what the lock guards is a connection without a transaction, or a list of such connections.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn closed() -> Error {

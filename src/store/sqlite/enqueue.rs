@@ -160,7 +160,7 @@ fn accept(conn: &Connection, push: &Ready, now: Timestamp) -> Sql<PushId> {
     run(
         conn,
         "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, external_id, \
-         fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         fields, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             id,
             case.title,
@@ -170,7 +170,8 @@ fn accept(conn: &Connection, push: &Ready, now: Timestamp) -> Sql<PushId> {
             case.status,
             push.tags,
             case.external_id,
-            push.fields
+            push.fields,
+            case.traceparent
         ],
     )?;
     let joined = tail.comments.map(|older| union(older, push.comments.clone()));

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::db::lock;
 use super::fault::{Fault, Sql};
+use super::lock::lock;
 use crate::error::{Error, Result};
 
 /// How many share a commit at most, so that nobody waits long for the work of others.

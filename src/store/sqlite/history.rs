@@ -6,7 +6,8 @@ use super::connectors;
 use super::db::{all, count, int, one, run};
 use super::fault::Sql;
 use super::row::{named, time};
-use crate::model::{PushState, Timestamp};
+use crate::model::{Attempt, FailureClass, PushState, Step, Tally, Timestamp, bound};
+use crate::outbox::{ConnectorId, ExchangeSize};
 use crate::store::{Counts, Retention};
 
 /// How much one call removes: a writer that waits for it waits not long.
@@ -53,19 +54,24 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
             let mut counts = Counts {
                 connector: connector.id,
                 by_state: [0; 8],
+                gone: [0; 8],
                 oldest_at: None,
                 ready: one(conn, READY, [connector.id.0], |_| Ok(()))?.is_some(),
             };
             let rows = all(
                 conn,
-                "SELECT state, n FROM counters WHERE connector_id = ?1",
+                "SELECT state, n, gone FROM counters WHERE connector_id = ?1",
                 [connector.id.0],
-                |row| Ok((named(row, 0, PushState::from_name)?, row.get::<_, i64>(1)?)),
+                |row| {
+                    let state = named(row, 0, PushState::from_name)?;
+                    Ok((state, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                },
             )?;
             let mut oldest: Option<(i64, Timestamp)> = None;
-            for (state, n) in rows {
+            for (state, n, gone) in rows {
                 if let Some(place) = PushState::ALL.iter().position(|s| *s == state) {
                     counts.by_state[place] = count(n);
+                    counts.gone[place] = count(gone);
                 }
                 if n > 0 && !state.is_final() {
                     let first = one(conn, OLDEST, params![connector.id.0, state.as_str()], |row| {
@@ -78,4 +84,55 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
             Ok(counts)
         })
         .collect()
+}
+
+/// Counts one exchange, in the transaction that logs it.
+pub(super) fn tally(
+    conn: &Connection,
+    connector: ConnectorId,
+    attempt: &Attempt,
+    size: ExchangeSize,
+) -> Sql<()> {
+    run(
+        conn,
+        "INSERT INTO exchanges (connector_id, step, class, within_ms, n, duration_ms, bytes_sent, \
+         bytes_received) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7) \
+         ON CONFLICT (connector_id, step, class, within_ms) DO UPDATE SET n = n + 1, \
+         duration_ms = duration_ms + ?5, bytes_sent = bytes_sent + ?6, bytes_received = bytes_received + ?7",
+        params![
+            connector.0,
+            attempt.step.as_str(),
+            attempt.class.map_or("", FailureClass::as_str),
+            bound(attempt.duration_ms).map_or(i64::MAX, int),
+            int(attempt.duration_ms),
+            int(size.sent),
+            int(size.received)
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn exchanges(conn: &Connection, id: ConnectorId) -> Sql<Vec<Tally>> {
+    all(
+        conn,
+        "SELECT step, class, within_ms, n, duration_ms, bytes_sent, bytes_received FROM exchanges \
+         WHERE connector_id = ?1",
+        [id.0],
+        |row| {
+            let within: i64 = row.get(2)?;
+            let class: String = row.get(1)?;
+            Ok(Tally {
+                step: named(row, 0, Step::from_name)?,
+                class: match class.as_str() {
+                    "" => None,
+                    _ => Some(named(row, 1, FailureClass::from_name)?),
+                },
+                within_ms: (within != i64::MAX).then_some(count(within)),
+                count: count(row.get(3)?),
+                duration_ms: count(row.get(4)?),
+                bytes_sent: count(row.get(5)?),
+                bytes_received: count(row.get(6)?),
+            })
+        },
+    )
 }

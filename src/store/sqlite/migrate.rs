@@ -21,10 +21,16 @@ pub(super) const APPLICATION_ID: i64 = 0x6373_686b;
 type Migration = (&'static str, &'static str);
 
 /// Released migrations, oldest first; the schema version is their count. Append only.
-const MIGRATIONS: &[Migration] = &[(
-    "0001_initial",
-    include_str!("../../../migrations/0001_initial.sql"),
-)];
+const MIGRATIONS: &[Migration] = &[
+    (
+        "0001_initial",
+        include_str!("../../../migrations/0001_initial.sql"),
+    ),
+    (
+        "0002_metrics",
+        include_str!("../../../migrations/0002_metrics.sql"),
+    ),
+];
 
 /// The schema version that this casehook writes.
 pub(super) const SCHEMA_VERSION: i64 = newest(MIGRATIONS);
@@ -186,10 +192,16 @@ mod tests {
     use crate::store::sqlite::tests::TempDir;
 
     /// Released files never change: a change would leave databases that claim a schema they do not have.
-    const PINNED: &[(&str, &str)] = &[(
-        "0001_initial",
-        "815ffe184611facf48ba2702743bf4a5a3e187562613bc6aa0733f90c619eb05",
-    )];
+    const PINNED: &[(&str, &str)] = &[
+        (
+            "0001_initial",
+            "815ffe184611facf48ba2702743bf4a5a3e187562613bc6aa0733f90c619eb05",
+        ),
+        (
+            "0002_metrics",
+            "43c2b2919769ed4d89eb631522d92b96ba4e3764e5dbe90d1fb0a0c2fba300f6",
+        ),
+    ];
 
     #[test]
     fn released_migrations_are_as_they_were() {

@@ -12,6 +12,7 @@ mod files;
 mod group;
 mod history;
 pub(in crate::store) mod key;
+mod lock;
 mod migrate;
 pub(in crate::store) mod read;
 pub(in crate::store) mod record;
@@ -36,7 +37,7 @@ use self::key::KeyHolder;
 pub(crate) use self::key::{KeySource, read_key};
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Timestamp};
+use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Tally, Timestamp};
 use crate::outbox::{ConnectorId, NewPush, Progress};
 use crate::process::fork;
 
@@ -232,6 +233,10 @@ impl Store for SqliteStore {
 
     fn counts(&self) -> Result<Vec<Counts>> {
         self.db.read(history::counts)
+    }
+
+    fn exchanges(&self, id: ConnectorId) -> Result<Vec<Tally>> {
+        self.db.read(|conn| history::exchanges(conn, id))
     }
 
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {

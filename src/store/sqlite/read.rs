@@ -145,7 +145,8 @@ pub(super) fn attempts(conn: &Connection, id: PushId) -> Sql<Vec<Attempt>> {
 pub(super) fn incident(conn: &Connection, id: PushId) -> Sql<Case> {
     let case = conn
         .prepare_cached(
-            "SELECT title, description, case_id, severity, status, tags, external_id, fields FROM incidents \
+            "SELECT title, description, case_id, severity, status, tags, external_id, fields, \
+             traceparent FROM incidents \
              WHERE push_id = ?1",
         )?
         .query_row([id.get()], |row| {
@@ -161,6 +162,7 @@ pub(super) fn incident(conn: &Connection, id: PushId) -> Sql<Case> {
                 external_id: row.get(6)?,
                 fields: fields.map_or(Ok(serde_json::Map::new()), |text| json(7, &text))?,
                 comments: Vec::new(),
+                traceparent: row.get(8)?,
             })
         })?;
     Ok(case)

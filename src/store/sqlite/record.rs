@@ -5,9 +5,10 @@ use rusqlite::{Connection, params};
 use super::connectors;
 use super::db::{int, one, run};
 use super::fault::Sql;
+use super::history;
 use super::read::case_of_lane;
 use crate::error::{Error, ErrorKind};
-use crate::model::{Attempt, PushId, PushState, Step, Timestamp};
+use crate::model::{PushId, PushState, Step, Timestamp};
 use crate::outbox::{ConnectorId, Intent, LinkChange, Outcome, Progress};
 
 /// The exchanges that the attempts log keeps of one push.
@@ -53,7 +54,7 @@ pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Time
         apply(conn, id, &place, outcome, now)?;
         return Ok(true);
     }
-    log(conn, id, outcome.attempt.as_ref())?;
+    log(conn, id, &place, outcome)?;
     set_health(conn, &place, outcome)?;
     Ok(false)
 }
@@ -106,7 +107,7 @@ pub(super) fn apply(
     write_progress(conn, id, progress, progress.state, progress.begun, ready, now)?;
     let intent = progress.intent.as_ref().filter(|_| !is_history(progress.state));
     write_intent(conn, id, intent)?;
-    log(conn, id, outcome.attempt.as_ref())?;
+    log(conn, id, place, outcome)?;
     set_health(conn, place, outcome)
 }
 
@@ -301,8 +302,8 @@ pub(super) fn write_intent(conn: &Connection, id: PushId, intent: Option<&Intent
     Ok(())
 }
 
-fn log(conn: &Connection, id: PushId, attempt: Option<&Attempt>) -> Sql<()> {
-    let Some(attempt) = attempt else {
+fn log(conn: &Connection, id: PushId, place: &Place, outcome: &Outcome) -> Sql<()> {
+    let Some(attempt) = &outcome.attempt else {
         return Ok(());
     };
     run(
@@ -327,7 +328,7 @@ fn log(conn: &Connection, id: PushId, attempt: Option<&Attempt>) -> Sql<()> {
            SELECT id FROM attempts WHERE push_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         [id.get(), ATTEMPTS_KEPT],
     )?;
-    Ok(())
+    history::tally(conn, place.connector, attempt, outcome.size)
 }
 
 /// Whether a push in this state belongs to the history, which is pruned.

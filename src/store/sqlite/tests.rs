@@ -91,6 +91,7 @@ fn pushes(connector: ConnectorId, cases: impl Iterator<Item = String>) -> Vec<Ne
                 tags: Vec::new(),
                 external_id: None,
                 fields: serde_json::Map::new(),
+                traceparent: None,
                 comments: Vec::new(),
             },
             coalesce: true,

@@ -66,6 +66,7 @@ from casehook._results import (
     ConnectorHealth,
     ConnectorStats,
     ConnectorWarning,
+    Exchanges,
     Link,
     PushError,
     PushState,
@@ -75,6 +76,7 @@ from casehook._results import (
     Step,
     TestReport,
     TestStep,
+    Traffic,
 )
 
 __all__ = [
@@ -94,6 +96,7 @@ __all__ = [
     "ConnectorWarning",
     "CorruptError",
     "Error",
+    "Exchanges",
     "ForkedError",
     "FullError",
     "InternalError",
@@ -116,6 +119,7 @@ __all__ = [
     "TestReport",
     "TestStep",
     "TimeoutError",
+    "Traffic",
     "case",
     "dropped_log_lines",
     "preset",

@@ -127,12 +127,14 @@ class Agent:
         comments: Comments = (),
         external_id: str | None = None,
         fields: Mapping[str, Any] | None = None,
+        traceparent: str | None = None,
     ) -> int:
         """Accepts a case for delivery and returns the number of the push. The network is not touched.
 
         The case is given either by its parts or as a whole (``params``, the object with ``incident`` and ``comments``).
         The push survives power loss once this returns. Pushes with one ``case_id`` end up in one incident, in order; a
         comment is sent once under its id. ``fields`` are fields of your own, for ``case.fields.NAME`` in templates.
+        ``traceparent`` is a W3C trace context that each request of this push carries.
 
         Raises :class:`CaseError` for a case over a limit or that cannot be rendered; :class:`QueueFullError`,
         :class:`FullError` and :class:`BusyError` can be tried again. Nothing is stored then.
@@ -140,7 +142,7 @@ class Agent:
         if title is None:
             if params is None:
                 raise TypeError("push() needs a title, or params")
-            parts = (case_id, description, severity, status, external_id, fields)
+            parts = (case_id, description, severity, status, external_id, fields, traceparent)
             if any(part is not None for part in parts) or tags or comments:
                 raise TypeError("push() takes params or the parts of a case, not both")
             return self._native.push_json(text(connector, "connector"), _arguments.params(params))
@@ -151,13 +153,14 @@ class Agent:
         own = None if fields is None else _arguments.fields(fields)
         try:
             return self._native.push(
-                connector, title, case_id, description, labels, severity, status, pairs, external_id, own
+                connector, title, case_id, description, labels, severity, status, pairs, external_id, own, traceparent
             )
         except (TypeError, UnicodeEncodeError):
             # Looked at only now: what is right need not be looked at twice.
             text(connector, "connector")
             texts = {"title": title, "case_id": case_id, "description": description, "severity": severity}
-            _case.refuse_parts({**texts, "status": status, "external_id": external_id}, labels, pairs)
+            texts |= {"status": status, "external_id": external_id, "traceparent": traceparent}
+            _case.refuse_parts(texts, labels, pairs)
             raise
 
     def push_many(self, connector: str, cases: Iterable[Document]) -> list[int]:
@@ -259,6 +262,10 @@ class Agent:
     def stats(self) -> _results.Stats:
         """Counts and health, by connector."""
         return _results.stats(self._native.stats())
+
+    def metrics_text(self) -> str:
+        """The counts in the text format of Prometheus, for the program's own ``/metrics``."""
+        return self._native.metrics_text()
 
     def preview(self, connector: str, params: Document) -> list[_results.Request]:
         """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing."""

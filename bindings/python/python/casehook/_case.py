@@ -23,6 +23,7 @@ def case(
     comments: Comments = (),
     external_id: str | None = None,
     fields: Mapping[str, Any] | None = None,
+    traceparent: str | None = None,
 ) -> dict[str, Any]:
     """The ``params`` object of a case, for :meth:`Agent.push_many` and others that take one.
 
@@ -47,7 +48,10 @@ def case(
             raise CaseTypeError(f"fields must be a mapping, not {type(fields).__name__}", "incident.fields")
         incident["fields"] = dict(fields)
     pairs = [{"commentId": id, "comment": text} for id, text in comment_pairs(comments)]
-    return {"incident": incident, "comments": pairs}
+    params: dict[str, Any] = {"incident": incident, "comments": pairs}
+    if traceparent is not None:
+        params["traceparent"] = traceparent
+    return params
 
 
 def tags_list(tags: Iterable[str]) -> list[str]:
@@ -90,7 +94,8 @@ def refuse_parts(
     for argument, value in parts.items():
         names = {"case_id": "id", "external_id": "externalId"}
         if value is not None:
-            _refuse(value, argument, "incident." + names.get(argument, argument))
+            field = "incident." + names.get(argument, argument)
+            _refuse(value, argument, argument if argument == "traceparent" else field)
     for place, tag in enumerate(tags):
         _refuse(tag, f"tags[{place}]", f"incident.tags[{place}]")
     for place, (id, text) in enumerate(comments):

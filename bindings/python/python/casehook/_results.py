@@ -126,6 +126,31 @@ class ConnectorHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchanges:
+    """Exchanges of one step that ended in one way."""
+
+    step: Step
+    failure: str | None
+    """The failure class; none for those that succeeded."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went over the wire since the database was made."""
+
+    exchanges: tuple[Exchanges, ...]
+    durations: tuple[tuple[float, int], ...]
+    """Bounds in seconds, and how many exchanges took no longer; each counts those of the bounds before it too."""
+    total_seconds: float
+    """What all exchanges took together."""
+    bytes_sent: int
+    """Of request bodies."""
+    bytes_received: int
+    """Of answer bodies, after decoding."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectorStats:
     """Counts of one connector."""
 
@@ -141,6 +166,11 @@ class ConnectorStats:
     cancelled: int
     oldest_at: datetime | None
     """When the oldest push that is not final was accepted."""
+    accepted_total: int
+    """Accepted since the database was made, those that the history has forgotten included."""
+    delivered_total: int
+    """Delivered since the database was made, those that the history has forgotten included."""
+    traffic: Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +344,17 @@ def _push_error(document: dict[str, Any]) -> PushError:
     )
 
 
+def _traffic(document: dict[str, Any]) -> Traffic:
+    durations = document["durations"]
+    return Traffic(
+        exchanges=tuple(Exchanges(one["step"], one["class"], one["count"]) for one in document["exchanges"]),
+        durations=tuple((one["withinMs"] / 1000, one["count"]) for one in durations["buckets"]),
+        total_seconds=durations["totalMs"] / 1000,
+        bytes_sent=document["bytesSent"],
+        bytes_received=document["bytesReceived"],
+    )
+
+
 def _connector_stats(document: dict[str, Any]) -> ConnectorStats:
     health = document["health"]
     counts = ("queued", "sending", "waiting", "held", "failed", "delivered", "superseded", "cancelled")
@@ -326,6 +367,9 @@ def _connector_stats(document: dict[str, Any]) -> ConnectorStats:
             until=_moment_or_none(health.get("until")),
         ),
         oldest_at=_moment_or_none(document["oldestAt"]),
+        accepted_total=document["acceptedTotal"],
+        delivered_total=document["deliveredTotal"],
+        traffic=_traffic(document["traffic"]),
         **{state: document[state] for state in counts},
     )
 

@@ -1,8 +1,6 @@
-//! Words for errors about documents: the nearest known name, the kind of a value, a quoted name.
+//! Words for errors about documents: the nearest known name, the kind of a value, a quoted name, a field's path.
 
 use serde_json::Value;
-
-use crate::template::nearest;
 
 /// The message for a field that is not known: names the nearest known one, or all where none is near.
 pub(crate) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
@@ -39,6 +37,48 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("{short:?}{dots}")
 }
 
+/// The path of a field below another: `config.headers`, or `config.headers["X-A"]`.
+pub(crate) fn child(path: &str, name: &str) -> String {
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    if plain && !name.is_empty() && name.len() <= 60 {
+        format!("{path}.{name}")
+    } else {
+        format!("{path}[{}]", quoted(name))
+    }
+}
+
+/// The known name that differs least from `name`, if any is near enough to be meant.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // A longer text is no slip of the pen, and would make the comparison slow.
+    if name.len() > 128 {
+        return None;
+    }
+    let lower = name.to_lowercase();
+    known
+        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
+        .min_by_key(|(far, _)| *far)
+        .filter(|(far, candidate)| *far <= 2.max(candidate.len() / 3))
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many characters to insert, remove or replace to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +103,17 @@ mod tests {
     fn a_long_name_is_cut_at_a_character() {
         assert_eq!(quoted("a\n"), "\"a\\n\"");
         assert!(quoted(&"é".repeat(100)).ends_with("\"..."));
+    }
+
+    #[test]
+    fn distances() {
+        for (a, b, far) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("abc", "abc", 0),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b), far, "{a} {b}");
+        }
     }
 }

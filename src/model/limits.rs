@@ -1,0 +1,24 @@
+//! The sizes that a push may have; each is refused with an error of its own.
+
+/// The title, in bytes.
+pub const TITLE_BYTES: usize = 64 * 1024;
+/// A whole push, in bytes of its JSON.
+pub const PUSH_BYTES: usize = 4 * 1024 * 1024;
+/// The comments of one push.
+pub const COMMENTS: usize = 10_000;
+/// The tags of one push.
+pub const TAGS: usize = 1_000;
+/// The name of a connector or of one of the host's own fields, in bytes.
+pub const NAME_BYTES: usize = 128;
+/// How deep a value in the host's own fields may nest.
+pub const NESTING: usize = 64;
+/// A connector or settings document, in bytes of its JSON.
+pub const DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+/// A file that a secret is read from, in bytes.
+pub const SECRET_FILE_BYTES: u64 = 1024 * 1024;
+/// A PKCS #12 file, in bytes.
+pub const PKCS12_BYTES: usize = 256 * 1024;
+/// How often a passphrase may have to be hashed to open a key or a PKCS #12 file.
+pub const KEY_ITERATIONS: u32 = 1_000_000;
+/// A template, in bytes.
+pub const TEMPLATE_BYTES: usize = 64 * 1024;
