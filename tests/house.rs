@@ -66,10 +66,6 @@ const LONG: &[(&str, &str)] = &[
     ("tests/api.rs", "the public API, call by call"),
     ("tests/cli.rs", "the command line, verb by verb"),
     (
-        "bindings/c/tests/c_programs.rs",
-        "every way in which the C programs are built and run",
-    ),
-    (
         "src/cli/args.rs",
         "the command line as it is typed, one declaration",
     ),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::registry::Place;
+use super::place::Place;
 use crate::clock::{Clock, SystemClock};
 use crate::connector::{Connector, SecretSources, Settings};
 use crate::drain::Tools;

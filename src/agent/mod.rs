@@ -4,6 +4,7 @@ mod connectors;
 mod core;
 #[cfg(feature = "postgres")]
 mod moving;
+mod place;
 mod preview;
 mod pushes;
 mod reach;

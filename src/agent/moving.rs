@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::Agent;
-use super::registry::{self, Place};
+use super::place::Place;
+use super::registry;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;

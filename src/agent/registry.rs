@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
+use super::place::{self, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::fork;
 
@@ -13,15 +14,6 @@ use crate::process::fork;
 #[derive(Default)]
 pub(super) struct Slot {
     core: Mutex<Weak<Core>>,
-}
-
-/// Where an outbox is. Does not print: a URL may hold a password.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Place {
-    /// A database file, its path resolved.
-    File(PathBuf),
-    /// A database server, by URL.
-    Server(String),
 }
 
 type Slots = Mutex<HashMap<Place, Arc<Slot>>>;
@@ -54,7 +46,7 @@ fn registry() -> &'static Slots {
 /// # Errors
 /// `Forked` where the process was forked with this database open, or at a moment at which none can be opened.
 pub(super) fn slot(path: &Path) -> Result<(Place, Arc<Slot>)> {
-    let place = match url(path) {
+    let place = match place::url(path) {
         // A forked child makes connections of its own, whatever its parent has open.
         Some(url) => Place::Server(url.to_owned()),
         None => Place::File(file(path)?),
@@ -62,16 +54,6 @@ pub(super) fn slot(path: &Path) -> Result<(Place, Arc<Slot>)> {
     let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
     let slot = Arc::clone(slots.entry(place.clone()).or_default());
     Ok((place, slot))
-}
-
-/// The URL of a database server, if it is one.
-fn url(path: &Path) -> Option<&str> {
-    let text = path.to_str()?;
-    let schemes = ["postgres://", "postgresql://"];
-    schemes
-        .iter()
-        .any(|scheme| text.starts_with(scheme))
-        .then_some(text)
 }
 
 fn file(path: &Path) -> Result<PathBuf> {

@@ -178,10 +178,11 @@ fn the_header_is_plain_c_plus_plus() {
 }
 
 /// What may be NULL.
-const NULLABLE: [(&str, &str); 5] = [
+const NULLABLE: [(&str, &str); 6] = [
     ("casehook_open", "options"),
     ("casehook_configure", "secrets_json"),
     ("casehook_list_json", "filter_json"),
+    ("casehook_preset_json", "params_json"),
     ("casehook_set_log_callback", "callback"),
     ("casehook_set_log_callback", "user_data"),
 ];

@@ -55,6 +55,9 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_test_json(agent, NULL, CASE, &json, &err), "connector");
     REFUSES(casehook_test_json(agent, "n", NULL, &json, &err), "params_json");
     REFUSES(casehook_test_json(agent, "n", CASE, NULL, &err), "out_json");
+    REFUSES(casehook_presets_json(NULL, &err), "out_json");
+    REFUSES(casehook_preset_json(NULL, "{}", &json, &err), "name");
+    REFUSES(casehook_preset_json("github", "{}", NULL, &err), "out_json");
 
     REFUSES(casehook_push(NULL, "n", &c, &id, &err), "agent");
     REFUSES(casehook_push(agent, NULL, &c, &id, &err), "connector");
@@ -161,6 +164,8 @@ static void no_utf8(const casehook_agent *agent)
     REFUSES(casehook_preview_json(agent, "n", BAD, &json, &err), "params_json");
     REFUSES(casehook_test_json(agent, BAD, CASE, &json, &err), "connector");
     REFUSES(casehook_test_json(agent, "n", BAD, &json, &err), "params_json");
+    REFUSES(casehook_preset_json(BAD, "{}", &json, &err), "name");
+    REFUSES(casehook_preset_json("github", BAD, &json, &err), "params_json");
     REFUSES(casehook_push(agent, BAD, &c, &id, &err), "connector");
     REFUSES(casehook_push_json(agent, BAD, CASE, &id, &err), "connector");
     REFUSES(casehook_push_json(agent, "n", BAD, &id, &err), "params_json");

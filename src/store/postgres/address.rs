@@ -7,12 +7,13 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 use url::form_urlencoded;
 
-use super::conn::CONNECT_PATIENCE;
 use super::fault::Sql;
 use super::tls::Tls;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Identity, Roots, TlsPolicy, Verification};
 
+/// How long a connection may take to be there.
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Where casehook's tables are when the URL names no `schema`.
 const SCHEMA: &str = "casehook";
 const PORT: u16 = 5432;

@@ -7,7 +7,7 @@ use super::connectors;
 use super::fault::Sql;
 use super::lanes;
 use super::read;
-use super::record;
+use super::record::{self, Held};
 use super::row::{
     get, named, number, number_or_none, progress, progress_columns, text, text_or_none, time, time_or_none,
 };
@@ -16,15 +16,6 @@ use crate::model::{Case, Comment, CommentState, Link, PushId, PushState, Step, T
 use crate::outbox::{Claim, CommentProgress, ConnectorId, Intent, Progress, Push};
 use crate::store::Limits;
 use crate::store::sqlite::read::case_of_lane;
-
-/// A push that was just claimed.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) connector: ConnectorId,
-    pub(super) lane: Option<String>,
-    /// The push's fence when it came into this host's hands.
-    pub(super) fence: i64,
-}
 
 /// What is not in anybody's hands, or in those of host `$3`.
 macro_rules! free {

@@ -14,12 +14,10 @@ use tokio::sync::watch;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
-use super::address::Address;
+use super::address::{Address, CONNECT_PATIENCE};
 use super::fault::{Fault, Sql};
 use crate::error::{Error, Result};
 
-/// How long a connection may take to be there.
-pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one statement may take; the server gives it up then, too.
 pub(super) const STATEMENT_PATIENCE: Duration = Duration::from_secs(30);
 

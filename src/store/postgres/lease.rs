@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_postgres::Client;
 
-use super::address::Address;
-use super::conn::{CONNECT_PATIENCE, Conn};
+use super::address::{Address, CONNECT_PATIENCE};
+use super::conn::Conn;
 use super::fault::{Fault, Sql};
 use super::pool::Pool;
 use super::row::get;

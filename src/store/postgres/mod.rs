@@ -30,9 +30,9 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use self::address::Address;
-use self::claim::Held;
 use self::lease::Lease;
 use self::pool::Pool;
+use self::record::Held;
 use self::row::get;
 use self::vault::KeyHolder;
 use super::sqlite::KeySource;

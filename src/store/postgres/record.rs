@@ -1,6 +1,5 @@
 //! Storing what an exchange or a decision changed, and handing the lane on.
 
-use super::claim::Held;
 use super::conn::Conn;
 use super::connectors;
 use super::fault::Sql;
@@ -13,6 +12,15 @@ use crate::model::{PushId, PushState, Timestamp};
 use crate::outbox::{ConnectorId, Health, Intent, LinkChange, Outcome, Progress};
 use crate::store::sqlite::read::case_of_lane;
 use crate::store::sqlite::record::{ATTEMPTS_KEPT, is_history, missing, of_old_document};
+
+/// A push that this host has in hand.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) connector: ConnectorId,
+    pub(super) lane: Option<String>,
+    /// The push's fence when it came into this host's hands.
+    pub(super) fence: i64,
+}
 
 /// Where a push stands before something about it changes.
 pub(super) struct Place {
