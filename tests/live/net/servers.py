@@ -105,7 +105,10 @@ class Servers:
                 f"ssl_certificate_key {files}.key; {more} {answers} }}\n"
             )
 
-        answers = """
+        # What answers stands behind a second server: one that passes a request on reads its body before it answers, and
+        # where it does not linger logs it before whatever comes next.
+        answers = f"location / {{ proxy_pass http://unix:{self.directory}/answers.sock:; }}"
+        behind = """
             location = /token { default_type application/json; return 200 '{"access_token":"tok-1","expires_in":300}'; }
             location = /away { return 307 http://127.0.0.1:%d/issue; }
             location = /mutual { return 307 https://127.0.0.1:%d/issue; }
@@ -118,10 +121,11 @@ class Servers:
         (self.directory / "nginx.conf").write_text(
             f"""daemon off; {user} worker_processes 1; pid {self.directory}/nginx.pid;
             error_log {self.directory}/nginx-error.log info; events {{ worker_connections 256; }}
-            http {{ {paths}
+            http {{ {paths} lingering_close off;
             log_format seen '$server_port $request_method $request_uri host=$http_host probe=$http_x_probe '
                 'login=$http_proxy_authorization authorization=$http_authorization client=$ssl_client_s_dn $ssl_protocol';
             access_log {self.directory}/seen.log seen;
+            server {{ listen unix:{self.directory}/answers.sock; access_log off; {behind} }}
             server {{ listen 127.0.0.1:{self.http}; {answers} }}
             """
             + server("https", "good")
@@ -227,8 +231,8 @@ class Servers:
     def seen(self):
         """Takes what the targets have logged since the last time.
 
-        nginx logs a request after its answer has gone out. Its one worker does one thing after the other, so what it
-        logs before a request of our own is all there is.
+        nginx logs a request after its answer has gone out, in the same turn of its one worker, so what it logs before a
+        request of our own is all there is.
         """
         self.marks += 1
         mark = f"/mark-{self.marks}"
