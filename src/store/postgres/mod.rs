@@ -1,4 +1,9 @@
 //! The store in a PostgreSQL database that many hosts share. The only place that names tokio-postgres.
+//!
+//! Not through the synchronous crate `postgres`, which wraps it: that one panics when it is called on a thread that runs a
+//! host's own tokio code, and its calls end only with an answer. TCP time-outs and keepalives see a dead network, and
+//! `statement_timeout` a slow statement, but neither sees a server that stands still behind a live connection, and `close`
+//! has to return then as well.
 
 mod address;
 mod arrive;
