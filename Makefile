@@ -17,8 +17,9 @@ BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-pythons torture nightly fuzz bench bench-instructions bench-python bench-c check \
-	live live-net header public-api install install-command dist fresh needs-rust needs-lint needs-python needs-venv
+.PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz bench \
+	bench-instructions bench-python bench-c check live live-net header public-api install install-command dist fresh \
+	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +27,19 @@ help: ## this list
 demo: needs-rust ## watch cases wait for a case system that is down, and arrive when it is up
 	@$(CARGO) run -q $(FEATURES) -- demo
 
-test: test-rust test-python ## every test that needs nothing but this machine, documentation examples included
+test: test-rust test-python test-postgres ## every test that needs nothing but this machine, documentation examples included
 
 test-rust: needs-rust
 	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
+
+test-postgres: needs-rust ## the store in PostgreSQL, on a server of the tests' own (skipped where PostgreSQL is not installed)
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		echo "PostgreSQL is not here: what needs a server is skipped (Debian: apt-get install postgresql)"
+	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib store::postgres
+	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
+
+bench-postgres: needs-rust ## pushes, deliveries and claims in PostgreSQL against its own commits (needs PostgreSQL and pgbench)
+	$(CARGO) test -q -p casehook --features cli,postgres --test postgres -- --ignored --nocapture figures
 
 # A virtual environment of its own, and in it the package as it is installed, not as it lies in the source tree.
 test-python: needs-rust $(PYTHON_ENV)/ready

@@ -29,7 +29,7 @@ pub enum ErrorKind {
     Internal = 9,
     /// The database could not be read or written.
     Store = 10,
-    /// Another process holds the database for longer than the call waits.
+    /// Another process holds the database for longer than the call waits, or the database server cannot be reached.
     Busy = 11,
     /// The database is damaged or is not a casehook database; it was left untouched.
     Corrupt = 12,

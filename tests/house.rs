@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A dependency and the one place under `src` that may name it.
 const OWNERS: &[(&str, &str)] = &[
     ("rusqlite", "store/sqlite"),
-    ("postgres", "store/postgres"),
+    ("tokio", "store/postgres"),
+    ("tokio_postgres", "store/postgres"),
+    ("tokio_rustls", "store/postgres"),
     ("ureq", "transport"),
     ("rustls", "transport"),
     ("mustache", "template"),
@@ -311,6 +314,39 @@ fn each_dependency_is_used() {
         }
         assert!(checked > 1, "{manifest}");
     }
+}
+
+#[test]
+fn only_the_feature_postgres_brings_tokio() {
+    let tree = |package: &[&str]| {
+        let out = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "-e", "no-dev", "--target", "all"])
+            .args(["--prefix", "none", "-f", "{p}"])
+            .args(package)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).unwrap();
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let every = ["-p", "casehook", "--features", "cli,pkcs12"];
+    for package in [
+        &["-p", "casehook"][..],
+        &every,
+        &["-p", "casehook-c"],
+        &["-p", "casehook-python"],
+    ] {
+        let names = tree(package);
+        assert!(names.contains("rusqlite"), "{package:?}: {names:?}");
+        let strange: Vec<_> = names
+            .iter()
+            .filter(|name| name.starts_with("tokio") || name.starts_with("postgres"))
+            .collect();
+        assert!(strange.is_empty(), "{package:?} brings {strange:?}");
+    }
+    assert!(tree(&["-p", "casehook", "--features", "postgres"]).contains("tokio"));
 }
 
 #[test]

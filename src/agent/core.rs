@@ -1,11 +1,11 @@
 //! What all agents of one database file in one process share: the store, the network, the threads.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::place::Place;
 use crate::clock::{Clock, SystemClock};
 use crate::connector::{Connector, SecretSources, Settings};
 use crate::drain::Tools;
@@ -29,7 +29,7 @@ pub(super) struct Document {
 
 pub(super) struct Core {
     pid: u32,
-    path: PathBuf,
+    place: Place,
     pub(super) store: Arc<dyn Store>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
@@ -50,21 +50,30 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn open(path: &Path, options: &Options) -> Result<Core> {
-        location::check(path, options.trust_location)?;
-        let guard = ProcessGuard::take(path)?;
+    pub(super) fn open(place: &Place, options: &Options) -> Result<Core> {
         let key = match &options.key {
             Some(key) => KeySource::Given(key.clone()),
             None => KeySource::Default,
         };
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, key)?);
+        let (guard, store) = match place {
+            Place::File(path) => {
+                location::check(path, options.trust_location)?;
+                let guard = Arc::new(ProcessGuard::take(path)?);
+                let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, key)?);
+                (Some(guard), store)
+            }
+            Place::Server(url) => (None, server(url, key, options)?),
+        };
+        let bell = Arc::new(Bell::default());
+        let ring = Arc::clone(&bell);
+        store.watch(Box::new(move || ring.ring()));
         let core = Core {
             pid: std::process::id(),
-            path: path.to_owned(),
+            place: place.clone(),
             store,
             transport: Arc::new(HttpTransport::new(options.workers)),
             clock: Arc::new(SystemClock::new()),
-            bell: Arc::new(Bell::default()),
+            bell,
             settings: options.settings.clone(),
             sources: SecretSources {
                 env: options.secret_env.clone(),
@@ -80,7 +89,7 @@ impl Core {
             sessions: Mutex::new(0),
             shut: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            guard: Mutex::new(Some(Arc::new(guard))),
+            guard: Mutex::new(guard),
         };
         if options.drain {
             core.start_draining(options.workers)?;
@@ -118,7 +127,10 @@ impl Core {
             transport: Arc::clone(&self.transport),
             clock: Arc::clone(&self.clock),
             bell: Arc::clone(&self.bell),
-            lock: DrainLock::new(&self.path),
+            lock: match &self.place {
+                Place::File(path) => Some(DrainLock::new(path)),
+                Place::Server(_) => None,
+            },
             retention: self.retention,
             _guard: self.guard.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
@@ -207,6 +219,19 @@ impl Core {
             format!("no connector is named {name:?}; {there}"),
         )
     }
+}
+
+#[cfg(feature = "postgres")]
+fn server(url: &str, key: KeySource, options: &Options) -> Result<Arc<dyn Store>> {
+    use crate::store::postgres::PostgresStore;
+    Ok(Arc::new(PostgresStore::open(url, key, &options.settings.tls())?))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn server(_: &str, _: KeySource, _: &Options) -> Result<Arc<dyn Store>> {
+    let message = "this casehook was built without PostgreSQL; build it with the feature `postgres`, or give the path \
+                   of a file";
+    Err(Error::new(ErrorKind::Argument, message).at("path"))
 }
 
 fn seed() -> Result<u64> {

@@ -2,6 +2,9 @@
 
 mod connectors;
 mod core;
+#[cfg(feature = "postgres")]
+mod moving;
+mod place;
 mod preview;
 mod pushes;
 mod reach;
@@ -44,6 +47,10 @@ struct Session {
 impl Agent {
     /// Opens the database at `path`, creating it (readable by its owner alone) when it is not there.
     ///
+    /// With the feature `postgres`, a `path` that begins with `postgres://` or `postgresql://` names a schema of a
+    /// PostgreSQL database (parameter `schema`, default `casehook`) that many hosts push to and drain together; see the
+    /// manual's chapter on PostgreSQL. `Busy` then says that the server cannot be reached.
+    ///
     /// # Errors
     /// `SchemaTooNew` and `Corrupt` leave the file as it is; `SecondCopy` when another copy of casehook in this process
     /// has it open; `Forked` when this process was forked with it open; `Store` when the folder cannot be used.
@@ -52,7 +59,7 @@ impl Agent {
             let message = format!("{} is not a number of workers; use 1 to 64", options.workers);
             return Err(Error::new(ErrorKind::Argument, message).at("workers"));
         }
-        let (path, slot) = registry::slot(path.as_ref())?;
+        let (place, slot) = registry::slot(path.as_ref())?;
         let mut held = slot.lock();
         let core = match held.upgrade().filter(|core| !core.is_shut()) {
             Some(core) => {
@@ -62,7 +69,7 @@ impl Agent {
                 core
             }
             None => {
-                let core = Arc::new(Core::open(&path, &options)?);
+                let core = Arc::new(Core::open(&place, &options)?);
                 *held = Arc::downgrade(&core);
                 core
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::core::Core;
+use super::place::{self, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::fork;
 
@@ -15,7 +16,7 @@ pub(super) struct Slot {
     core: Mutex<Weak<Core>>,
 }
 
-type Slots = Mutex<HashMap<PathBuf, Arc<Slot>>>;
+type Slots = Mutex<HashMap<Place, Arc<Slot>>>;
 
 // A fork copies the registry in whatever state it is in, possibly locked by a thread that the child does not have. The
 // child therefore starts with the next one of these; more than this many forks of forks would meet an old one again.
@@ -44,7 +45,18 @@ fn registry() -> &'static Slots {
 ///
 /// # Errors
 /// `Forked` where the process was forked with this database open, or at a moment at which none can be opened.
-pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
+pub(super) fn slot(path: &Path) -> Result<(Place, Arc<Slot>)> {
+    let place = match place::url(path) {
+        // A forked child makes connections of its own, whatever its parent has open.
+        Some(url) => Place::Server(url.to_owned()),
+        None => Place::File(file(path)?),
+    };
+    let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
+    let slot = Arc::clone(slots.entry(place.clone()).or_default());
+    Ok((place, slot))
+}
+
+fn file(path: &Path) -> Result<PathBuf> {
     if !fork::is_whole() {
         let message = "this process was forked while a thread of the parent was inside SQLite, and opening a database \
                        would hang; let the parent call casehook::fork around the fork, fork before opening, or start the \
@@ -60,9 +72,7 @@ pub(super) fn slot(path: &Path) -> Result<(PathBuf, Arc<Slot>)> {
         );
         return Err(Error::new(ErrorKind::Forked, message).at("path"));
     }
-    let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
-    let slot = Arc::clone(slots.entry(path.clone()).or_default());
-    Ok((path, slot))
+    Ok(path)
 }
 
 /// Whether a parent of this process had the database open at the fork, or was opening or closing it.
@@ -74,15 +84,17 @@ fn is_inherited(path: &Path) -> bool {
         let Ok(slots) = inherited.try_lock() else {
             return true;
         };
-        slots.get(path).is_some_and(|slot| match slot.core.try_lock() {
-            Ok(core) => core.upgrade().is_some_and(|core| {
-                let open = core.has_open_files();
-                // It is the parent's: nothing of it may be dropped here.
-                std::mem::forget(core);
-                open
-            }),
-            Err(_) => true,
-        })
+        slots
+            .get(&Place::File(path.to_owned()))
+            .is_some_and(|slot| match slot.core.try_lock() {
+                Ok(core) => core.upgrade().is_some_and(|core| {
+                    let open = core.has_open_files();
+                    // It is the parent's: nothing of it may be dropped here.
+                    std::mem::forget(core);
+                    open
+                }),
+                Err(_) => true,
+            })
     })
 }
 

@@ -309,6 +309,20 @@ in the case system, then:
         /// The push's number
         id: i64,
     },
+    /// Move the outbox of a file to a PostgreSQL database
+    #[cfg(feature = "postgres")]
+    #[command(
+        after_help = "Stop what drains the file first. The file stays, and neither delivers nor opens afterwards.
+Secrets stay sealed: give every host the key that the file had (FILE.key) in CASEHOOK_KEY."
+    )]
+    Migrate {
+        /// The file whose outbox moves
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Where to: postgres://user@host/database?schema=casehook
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
     /// Count pushes by connector and state, and what went over the wire
     #[command(
         after_help = "Example, for the textfile collector of Prometheus' node exporter:

@@ -176,6 +176,19 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
             session.reading(|s, agent| pushes::adopt(s, agent, (*id).into(), external_id))
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
+        #[cfg(feature = "postgres")]
+        Verb::Migrate { from, to } => {
+            Agent::migrate(from, to, &session.options()?)?;
+            let text = format!(
+                "Moved the outbox of {}; open the database server from now on.",
+                from.display()
+            );
+            session.out.text(&text);
+            session
+                .out
+                .json(&serde_json::json!({"moved": from.to_string_lossy()}));
+            Ok(failure::OK)
+        }
         Verb::Stats { format } => session.reading(|s, agent| connectors::stats(s, agent, *format)),
         Verb::Import {
             file,
@@ -193,6 +206,12 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
             Ok(failure::OK)
         }),
     }
+}
+
+/// Whether it names a database server, and not a file.
+fn is_url(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
 
 /// What a command works with.
@@ -239,7 +258,7 @@ impl Session<'_> {
         command: impl FnOnce(&mut Self, &Agent) -> Result<i32, Failure>,
     ) -> Result<i32, Failure> {
         let path = self.database()?;
-        if !create && !path.exists() {
+        if !create && !is_url(path) && !path.exists() {
             return Err(Failure::new(
                 ErrorKind::Store,
                 format!(

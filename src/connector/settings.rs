@@ -162,6 +162,16 @@ impl Settings {
         self.verification
     }
 
+    /// How a server proves who it is that is no connector's target.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn tls(&self) -> TlsPolicy {
+        TlsPolicy {
+            usual: self.verification,
+            hosts: Arc::clone(&self.hosts),
+            ..TlsPolicy::default()
+        }
+    }
+
     /// The entries of `customHostSettings`.
     pub(crate) fn hosts(&self) -> &Arc<Vec<HostTls>> {
         &self.hosts

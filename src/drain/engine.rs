@@ -83,7 +83,22 @@ impl Engine {
         self.last_look = Some(now);
         self.store.clamp_due(now.wall)?;
         self.roster.refresh(now)?;
+        self.judge_interrupted(now)
+    }
+
+    /// Takes over from other processes that died meanwhile, where several drain.
+    pub(crate) fn relieve(&mut self, now: Now) -> Result<()> {
+        match self.store.shares_draining() {
+            true => self.judge_interrupted(now),
+            false => Ok(()),
+        }
+    }
+
+    fn judge_interrupted(&mut self, now: Now) -> Result<()> {
         for id in self.store.interrupted()? {
+            if self.flights.contains_key(&id) || self.busy().contains(&id) {
+                continue;
+            }
             let Some(claim) = self.store.load(id)? else {
                 continue;
             };
@@ -120,7 +135,7 @@ impl Engine {
             gate.tick(now);
         }
         self.record_late(now)?;
-        if let Some(next) = self.follow(now) {
+        if let Some(next) = self.follow(now)? {
             return Ok(next);
         }
         for _ in 0..self.roster.rotation.len() {
@@ -196,7 +211,7 @@ impl Engine {
     }
 
     /// Pushes whose connector must not send before another moment, or ever, give their turn back.
-    fn follow(&mut self, now: Now) -> Option<Next> {
+    fn follow(&mut self, now: Now) -> Result<Option<Next>> {
         for _ in 0..self.following.len() {
             let Some(id) = self.following.pop_front() else {
                 break;
@@ -209,8 +224,19 @@ impl Engine {
                 true => Opening::Later,
                 false => gate.next_request(now),
             });
+            let opening = match opening {
+                Opening::Now => match self.shared_turn(&flight, now) {
+                    Ok(opening) => opening,
+                    Err(error) => {
+                        self.flights.insert(id, flight);
+                        self.following.push_back(id);
+                        return Err(error);
+                    }
+                },
+                opening => opening,
+            };
             match opening {
-                Opening::Now => return Some(self.send_next(flight, now)),
+                Opening::Now => return Ok(Some(self.send_next(flight, now))),
                 Opening::At(at) if self.is_interval(&flight, now) => {
                     debug_assert!(at > now.wall);
                     self.flights.insert(id, flight);
@@ -218,11 +244,37 @@ impl Engine {
                 }
                 _ => {
                     let progress = machine::released(&flight.claim.push.progress, now.wall);
-                    return Some(Next::Store(self.land(flight, machine::progress_only(progress))));
+                    return Ok(Some(Next::Store(
+                        self.land(flight, machine::progress_only(progress)),
+                    )));
                 }
             }
         }
-        None
+        Ok(None)
+    }
+
+    /// Whether the flight's next request may go out as far as other processes go that send for the connector.
+    fn shared_turn(&mut self, flight: &Flight, now: Now) -> Result<Opening> {
+        let id = flight.claim.push.connector;
+        let Some(gate) = self
+            .roster
+            .gates
+            .get_mut(&id)
+            .filter(|_| self.store.shares_draining())
+        else {
+            return Ok(Opening::Now);
+        };
+        // Who tries a connector in trouble is decided by who claims.
+        if gate.in_trouble() {
+            return Ok(Opening::Later);
+        }
+        Ok(match self.store.take_turn(id)? {
+            None => Opening::Now,
+            Some(wait) => {
+                gate.wait_for_turn(wait, now);
+                Opening::At(now.wall.plus(wait))
+            }
+        })
     }
 
     /// Whether all that holds the flight's connector back is its `minIntervalMs`.

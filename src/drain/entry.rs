@@ -22,20 +22,20 @@ pub(super) enum Change {
 }
 
 impl Entry {
-    /// Stores it. False when the push is no longer there to be sent.
+    /// Stores it. False when the push is no longer there to be sent, or went on in other hands.
     pub(crate) fn store(&self, store: &dyn Store, now: Timestamp) -> Result<bool> {
         let id = self.flight.claim.push.id;
         match &self.change {
             Change::Begin { progress, .. } => store.begin(id, progress, now),
-            Change::End(outcome) => record(store, id, outcome, now).map(|()| true),
+            Change::End(outcome) => record(store, id, outcome, now),
         }
     }
 }
 
-/// Nothing is left to store of a push that is no longer there.
-pub(super) fn record(store: &dyn Store, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()> {
+/// Nothing is left to store of a push that is no longer there. Whether all of it was stored.
+pub(super) fn record(store: &dyn Store, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
     match store.record(id, outcome, now) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         done => done,
     }
 }

@@ -8,7 +8,7 @@ use crate::connector::Connector;
 use crate::connector::Prepared;
 use crate::model::{PushId, Timestamp};
 use crate::outbox::Health;
-use crate::store::StoredConnector;
+use crate::store::{Limits, StoredConnector};
 
 /// What the engine knows of one connector while it runs.
 pub(super) struct Gate {
@@ -26,6 +26,8 @@ pub(super) struct Gate {
     /// The push that tries whether an offline or blocked connector works again.
     pub(super) probe: Option<PushId>,
     last_sent: Option<Duration>,
+    /// Other processes send for it as well, and have its next moments until then.
+    turn_at: Option<Duration>,
     last_tick: Option<Duration>,
     /// How often it was throttled in a row without being told for how long.
     pub(super) throttles: u32,
@@ -52,6 +54,7 @@ impl Gate {
             starting: 0,
             probe: None,
             last_sent: None,
+            turn_at: None,
             last_tick: None,
             throttles: 0,
         }
@@ -99,6 +102,28 @@ impl Gate {
         self.last_sent = old.last_sent;
         self.last_tick = old.last_tick;
         self.health.odometer_ms = self.health.odometer_ms.max(old.health.odometer_ms);
+    }
+
+    /// What all processes that send for it keep to together.
+    pub(super) fn limits(&self) -> Limits {
+        let config = self.connector.as_ref().map(|connector| &connector.config);
+        Limits {
+            max_in_flight: config.map_or(1, |config| config.max_in_flight),
+            min_interval: config.map_or(Duration::ZERO, |config| config.min_interval),
+        }
+    }
+
+    /// Takes in what another process found out.
+    pub(super) fn learn(&mut self, health: &Health) {
+        self.health = Health {
+            odometer_ms: self.health.odometer_ms.max(health.odometer_ms),
+            ..health.clone()
+        };
+    }
+
+    /// Leaves the next moments to send to other processes.
+    pub(super) fn wait_for_turn(&mut self, wait: Duration, now: Now) {
+        self.turn_at = Some(now.steady + wait);
     }
 
     /// Notes that a request goes out as soon as the store knows of it.
@@ -165,7 +190,8 @@ impl Gate {
 
     fn interval_ends(&self, now: Now) -> Option<Timestamp> {
         let interval = self.connector.as_ref().ok()?.config.min_interval;
-        let left = (self.last_sent? + interval).checked_sub(now.steady)?;
+        let own = self.last_sent.map(|last| last + interval);
+        let left = own.max(self.turn_at)?.checked_sub(now.steady)?;
         (!left.is_zero()).then(|| now.wall.plus(left.max(Duration::from_millis(1))))
     }
 }

@@ -128,9 +128,10 @@ impl Engine {
                 self.take_back(flight, now);
                 Err(error)
             }
-            (Change::End(outcome), Ok(_)) => {
+            (Change::End(outcome), Ok(stored)) => {
                 match outcome.progress.state {
-                    PushState::Sending => self.go_on(flight, outcome),
+                    // What is not stored is in other hands, and goes on there.
+                    PushState::Sending if stored => self.go_on(flight, outcome),
                     _ => self.leave(connector, id),
                 }
                 Ok(None)

@@ -48,6 +48,9 @@ impl Roster {
             match self.gates.get_mut(&id) {
                 Some(gate) if gate.stored.revision == row.revision => {
                     gate.tick(now);
+                    if self.store.shares_draining() {
+                        gate.learn(&row.health);
+                    }
                     gate.stored = row;
                     continue;
                 }
@@ -61,6 +64,11 @@ impl Roster {
                 self.rotation.push_back(id);
             }
             self.gates.insert(id, gate);
+        }
+        if self.store.shares_draining() {
+            for (id, gate) in &self.gates {
+                self.store.acts_on(*id, gate.limits(), &gate.health);
+            }
         }
         self.stale = false;
         Ok(())

@@ -29,7 +29,8 @@ pub(crate) struct Tools {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bell: Arc<Bell>,
-    pub(crate) lock: DrainLock,
+    /// Where one process drains at a time: what tells which.
+    pub(crate) lock: Option<DrainLock>,
     pub(crate) retention: Retention,
     // Last. As long as a thread has the database open, nobody else in this process opens it.
     pub(crate) _guard: Option<Arc<ProcessGuard>>,
@@ -46,6 +47,8 @@ struct Shared {
     state: Mutex<State>,
     /// Rung when there may be something to do. Apart from `state`, so that ringing never waits for a commit.
     work: Bell,
+    /// Another process changed something: look at once.
+    news: AtomicBool,
     /// Of its own, as the next: whoever closes must not wait for a thread that waits for the store.
     stopping: AtomicBool,
     /// How many threads have not ended.
@@ -81,10 +84,19 @@ impl Workers {
                 pruned_at: None,
             }),
             work: Bell::default(),
+            news: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             alive: Mutex::new(0),
             ended: Condvar::new(),
         });
+        let listener = Arc::downgrade(&shared);
+        shared.tools.store.watch(Box::new(move || {
+            if let Some(shared) = listener.upgrade() {
+                shared.news.store(true, Ordering::Release);
+                shared.work.ring_for_one();
+                shared.tools.bell.ring();
+            }
+        }));
         let workers = Workers {
             shared,
             threads: Mutex::new(Vec::new()),
@@ -165,7 +177,7 @@ impl Shared {
             if state.draining {
                 let _ = self.tools.store.note_drainer(None, now.wall);
                 state.draining = false;
-                self.tools.lock.release();
+                self.release_lock();
             }
         }
         drop(state);
@@ -237,7 +249,7 @@ impl Shared {
 
     /// Becomes the process that drains, if no other one is.
     fn take_over(&self, state: &mut State) -> bool {
-        match self.tools.lock.try_acquire() {
+        match self.tools.lock.as_ref().map_or(Ok(true), DrainLock::try_acquire) {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {
@@ -248,7 +260,7 @@ impl Shared {
         let now = self.tools.clock.now();
         if let Err(error) = state.engine.recover(now) {
             log::error!("the outbox cannot be read: {error}");
-            self.tools.lock.release();
+            self.release_lock();
             return false;
         }
         let _ = self.tools.store.note_drainer(Some(std::process::id()), now.wall);
@@ -257,13 +269,25 @@ impl Shared {
         true
     }
 
-    /// Another process may have configured or pushed.
+    fn release_lock(&self) {
+        if let Some(lock) = &self.tools.lock {
+            lock.release();
+        }
+    }
+
+    /// Another process may have configured or pushed, or died.
     fn look_around(&self, state: &mut State) {
         let now = Instant::now();
-        if state.looked_at.is_some_and(|at| now.duration_since(at) < POLL) {
+        let recent = state.looked_at.is_some_and(|at| now.duration_since(at) < POLL);
+        if recent && !self.news.swap(false, Ordering::AcqRel) {
             return;
         }
-        state.looked_at = Some(now);
+        if !recent {
+            state.looked_at = Some(now);
+            if let Err(error) = state.engine.relieve(self.tools.clock.now()) {
+                log::warn!("what other processes left cannot be taken over: {error}");
+            }
+        }
         match self.tools.store.data_version() {
             Ok(version) if version != state.data_version => {
                 state.data_version = version;

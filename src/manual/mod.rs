@@ -17,6 +17,9 @@ pub mod delivery {}
 #[doc = include_str!("networking.md")]
 pub mod networking {}
 
+#[doc = include_str!("postgres.md")]
+pub mod postgres {}
+
 #[doc = include_str!("operations.md")]
 #[doc = "```text"]
 #[doc = include_str!("monitoring/alerts.yml")]
@@ -32,6 +35,7 @@ pub mod upgrade {}
 
 #[doc = include_str!("kibana.md")]
 pub mod kibana {}
+
 #[doc = include_str!("security.md")]
 pub mod security {}
 

@@ -9,7 +9,11 @@ use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
+#[cfg(feature = "postgres")]
+pub(crate) mod transfer;
 
 /// A connector as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +57,13 @@ pub(crate) struct Retention {
 pub(crate) enum Undelivered {
     Refuse,
     Cancel,
+}
+
+/// What all hosts together keep to when they send for one connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) max_in_flight: usize,
+    pub(crate) min_interval: std::time::Duration,
 }
 
 /// Counts of one connector, from counters that are kept up with each transaction, never by counting rows.
@@ -134,10 +145,23 @@ pub(crate) trait Store: Send + Sync {
     /// Every exchange that was ever logged for a connector, also for pushes that are gone, added up.
     fn exchanges(&self, id: ConnectorId) -> Result<Vec<Tally>>;
 
-    // Delivering: only the process that drains calls these
+    // Delivering: only a process that drains calls these
 
-    /// The first ready push of the connector that is due, by due time and number, skipping those in `busy`.
-    /// Changes nothing.
+    /// Whether several processes may drain at once. Then a push is claimed for one of them at a time, by a lease that
+    /// runs out when nothing is heard of its process, and the following calls have to be made.
+    fn shares_draining(&self) -> bool {
+        false
+    }
+    /// Says by what limits and what health of the connector this process acts from now on: claims keep to the limits
+    /// together with those of other processes, and of the health in an outcome only what differs from this one is new.
+    fn acts_on(&self, _connector: ConnectorId, _limits: Limits, _health: &Health) {}
+    /// Takes the connector's next moment to send for a step that follows another, or says how long it is until there
+    /// is one; a claim takes its own.
+    fn take_turn(&self, _connector: ConnectorId) -> Result<Option<std::time::Duration>> {
+        Ok(None)
+    }
+    /// The first ready push of the connector that is due, by due time and number, skipping those in `busy` and those
+    /// that another process has claimed. Changes nothing else.
     ///
     /// Ready is what is queued or waiting and has its turn: a push without lane always, of a lane only the
     /// first one that is queued, sending, waiting or held, and only while no other push of the lane is being
@@ -155,10 +179,11 @@ pub(crate) trait Store: Send + Sync {
     /// Stores what an exchange changed and makes the next push of the lane ready where this one left it. An
     /// intent does not outlive the states delivered, superseded and cancelled.
     ///
-    /// Of a push that nobody waits for any more (cancelled or superseded between claim and begin) only the
-    /// attempt and the health are stored. `NotFound` when it is gone.
-    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()>;
-    /// The pushes left in `sending` by a process that died, by number.
+    /// Of a push that nobody waits for any more (cancelled or superseded between claim and begin), or that another
+    /// process has begun anew since, only the attempt and the health are stored, and the answer is false. `NotFound`
+    /// when it is gone.
+    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool>;
+    /// The pushes left in `sending` by a process that died, by number; where several drain, also those of the caller.
     fn interrupted(&self) -> Result<Vec<PushId>>;
     /// Pulls due times that lie further ahead than the wait they were reckoned with back to `now` plus that
     /// wait; throttles and probes likewise, to their longest waits: 10 min for an offline probe, else 1 h.
@@ -188,7 +213,11 @@ pub(crate) trait Store: Send + Sync {
 
     // Whole file
 
-    /// Grows whenever something but this store changed the database; its own changes do not count.
+    /// Calls `ring` whenever another process changed something, as soon as that is heard of; a store that hears of
+    /// nothing never does.
+    fn watch(&self, _ring: Box<dyn Fn() + Send + Sync>) {}
+    /// Changes whenever something but this store changed the connectors, or anything at all; its own changes need not
+    /// count.
     fn data_version(&self) -> Result<i64>;
     /// Writes one snapshot to a new file, for its owner alone, while others go on working. `Argument` error
     /// when there is a file. The key is not in it: it has to be kept apart for the secrets to be readable.

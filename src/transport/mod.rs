@@ -46,6 +46,8 @@ pub(crate) use policy::{
     HostTls, NetworkPolicy, ProxyKind, ProxyLogin, ProxyPolicy, TlsPolicy, Verification,
 };
 pub(crate) use roots::Roots;
+#[cfg(feature = "postgres")]
+pub(crate) use tls::database_tls;
 pub(crate) use token::TokenGrant;
 
 /// The methods that a connector can name.

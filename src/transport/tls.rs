@@ -42,6 +42,15 @@ pub(super) fn config(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Resu
     Ok(config)
 }
 
+#[cfg(feature = "postgres")]
+/// The same for a connection to a database server, which names no protocol.
+pub(crate) fn database_tls(policy: &TlsPolicy, host: &str, port: u16) -> Result<Arc<ClientConfig>, String> {
+    let host = Host::parse(host).map_err(|_| format!("{host} is not a name that a certificate can carry"))?;
+    let mut config = config(policy, &host, port)?;
+    config.alpn_protocols = Vec::new();
+    Ok(Arc::new(config))
+}
+
 fn trust(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Result<Trust, String> {
     let own = match policy.host(host, port) {
         Some(entry) => policy.roots.and(&entry.roots),

@@ -12,6 +12,9 @@ pub const LANES: [&str; 4] = ["keys", "find", "retry", "hold"];
 
 const DATABASE: &str = "CASEHOOK_CRASH_DATABASE";
 const LIFE: &str = "CASEHOOK_CRASH_LIFE";
+/// Set where several processes push at once: each to cases of its own, so that their order is known, and without
+/// giving up when the database is away.
+const SLOT: &str = "CASEHOOK_CRASH_SLOT";
 const KEY: [u8; 32] = [7; 32];
 
 /// How everybody here opens the database.
@@ -30,11 +33,33 @@ pub struct Try {
 }
 
 /// Starts one life in another process: `test` is the test of this binary that calls [`live`].
+#[allow(
+    dead_code,
+    reason = "one of the programs that share this has several processes at a time"
+)]
 pub fn spawn(test: &str, database: &std::path::Path, life: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(DATABASE, database)
         .env(LIFE, life.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The same beside other processes.
+#[allow(
+    dead_code,
+    reason = "one of the programs that share this has one process at a time"
+)]
+pub fn spawn_beside(test: &str, database: &std::path::Path, life: u64, slot: usize) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(DATABASE, database)
+        .env(LIFE, life.to_string())
+        .env(SLOT, slot.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -79,20 +104,27 @@ pub fn live() {
     // The test harness left a line unfinished.
     say("\n".to_owned());
     let mut dice = fastrand::Rng::with_seed(life);
-    let agent = match Agent::open(PathBuf::from(database), options()) {
-        Ok(agent) => agent,
-        Err(error) => {
-            say(format!("trouble\topen: {error}\n"));
-            std::process::exit(1);
+    let slot = std::env::var(SLOT).map(|slot| format!("-{slot}"));
+    let agent = loop {
+        match Agent::open(PathBuf::from(&database), options()) {
+            Ok(agent) => break agent,
+            Err(error) if slot.is_ok() && error.is_retryable() => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(error) => {
+                say(format!("trouble\topen: {error}\n"));
+                std::process::exit(1);
+            }
         }
     };
+    let slot_name = slot.clone().unwrap_or_default();
     let most = dice.u64(1..=12);
     let mut comment = 0;
     for number in 0..most {
         let lane = LANES[dice.usize(..LANES.len())];
         // New cases as the lives go on, and old ones again and again.
         let newest = life / 3;
-        let case = format!("c{}", newest.saturating_sub(dice.u64(0..12)));
+        let case = format!("c{}{slot_name}", newest.saturating_sub(dice.u64(0..12)));
         let version = life * 100 + number;
         let mut whole = Case::new(version.to_string())
             .id(case.as_str())
@@ -110,6 +142,7 @@ pub fn live() {
         ));
         match agent.push(lane, &whole) {
             Ok(push) => say(format!("ack\t{push}\n")),
+            Err(error) if slot.is_ok() && error.is_retryable() => {}
             Err(error) => say(format!("trouble\tpush: {error}\n")),
         }
         std::thread::sleep(Duration::from_micros(dice.u64(0..3_000)));

@@ -128,7 +128,7 @@ impl Store for FaultyStore {
     fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool> {
         self.run("begin", |store| store.begin(id, progress, now))
     }
-    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()> {
+    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
         self.run("record", |store| store.record(id, outcome, now))
     }
     fn interrupted(&self) -> Result<Vec<PushId>> {

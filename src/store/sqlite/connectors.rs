@@ -211,7 +211,7 @@ pub(super) fn require(conn: &Connection, id: ConnectorId, revision: Option<i64>)
     Err(Error::new(ErrorKind::NotFound, message).into())
 }
 
-fn missing(name: &str) -> Error {
+pub(in crate::store) fn missing(name: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!("there is no connector {name:?}; configure it first"),

@@ -13,29 +13,29 @@ use crate::outbox::{ConnectorId, NewPush, lane};
 use crate::store::Retention;
 
 /// A push with everything worked out that needs no database.
-pub(super) struct Ready {
-    connector: ConnectorId,
-    revision: Option<i64>,
-    coalesce: bool,
+pub(in crate::store) struct Ready {
+    pub(in crate::store) connector: ConnectorId,
+    pub(in crate::store) revision: Option<i64>,
+    pub(in crate::store) coalesce: bool,
     /// Without its comments.
-    case: Case,
-    lane: Option<String>,
-    tags: Option<String>,
-    fields: Option<String>,
-    comments: Vec<Line>,
-    bytes: usize,
+    pub(in crate::store) case: Case,
+    pub(in crate::store) lane: Option<String>,
+    pub(in crate::store) tags: Option<String>,
+    pub(in crate::store) fields: Option<String>,
+    pub(in crate::store) comments: Vec<Line>,
+    pub(in crate::store) bytes: usize,
 }
 
 /// One comment of a push.
 #[derive(Clone)]
-struct Line {
-    id: String,
-    text: String,
+pub(in crate::store) struct Line {
+    pub(in crate::store) id: String,
+    pub(in crate::store) text: String,
     /// The how-manieth of its id within its push.
-    occurrence: u32,
+    pub(in crate::store) occurrence: u32,
 }
 
-pub(super) fn make_ready(push: NewPush) -> Result<Ready, Error> {
+pub(in crate::store) fn make_ready(push: NewPush) -> Result<Ready, Error> {
     let mut case = push.case;
     let comments = std::mem::take(&mut case.comments);
     let json = |e: serde_json::Error| Error::internal(format!("a case cannot be written as JSON: {e}"));
@@ -68,7 +68,7 @@ pub(super) fn make_ready(push: NewPush) -> Result<Ready, Error> {
 }
 
 impl Ready {
-    fn given_id(&self) -> Option<&str> {
+    pub(in crate::store) fn given_id(&self) -> Option<&str> {
         self.case.external_id.as_deref().filter(|id| !id.is_empty())
     }
 }
@@ -262,14 +262,14 @@ fn lines(conn: &Connection, id: i64) -> Sql<Vec<Line>> {
 }
 
 /// How large a union grows: the limits of a push hold for it too.
-struct Size {
+pub(in crate::store) struct Size {
     seen: HashSet<(String, u32)>,
     comments: usize,
     bytes: usize,
 }
 
 impl Size {
-    fn of(push: &Ready) -> Size {
+    pub(in crate::store) fn of(push: &Ready) -> Size {
         let mut size = Size {
             seen: HashSet::new(),
             comments: 0,
@@ -282,7 +282,7 @@ impl Size {
     }
 
     /// Counts the comments of an older push in; false when the limits do not allow it.
-    fn admit(&mut self, comments: &[Line]) -> bool {
+    pub(in crate::store) fn admit(&mut self, comments: &[Line]) -> bool {
         let added: Vec<&Line> = comments
             .iter()
             .filter(|c| c.id.is_empty() || !self.seen.contains(&(c.id.clone(), c.occurrence)))
@@ -300,7 +300,7 @@ impl Size {
 }
 
 /// The comments of all: each in its oldest place, with its newest text.
-fn union(older: Vec<Vec<Line>>, newest: Vec<Line>) -> Vec<Line> {
+pub(in crate::store) fn union(older: Vec<Vec<Line>>, newest: Vec<Line>) -> Vec<Line> {
     let mut result: Vec<Line> = Vec::new();
     let mut places: HashMap<(String, u32), usize> = HashMap::new();
     for line in older.into_iter().rev().chain([newest]).flatten() {

@@ -1,25 +1,27 @@
 //! The store in one SQLite file. The only place that names rusqlite.
 
 mod claim;
-mod connectors;
+pub(in crate::store) mod connectors;
 mod db;
 mod decide;
-mod enqueue;
+#[cfg(feature = "postgres")]
+mod depart;
+pub(in crate::store) mod enqueue;
 mod fault;
 mod files;
 mod group;
 mod history;
-mod key;
+pub(in crate::store) mod key;
 mod lock;
 mod migrate;
-mod read;
-mod record;
+pub(in crate::store) mod read;
+pub(in crate::store) mod record;
 #[cfg(test)]
 mod rekey_tests;
 mod row;
 #[cfg(test)]
 mod tests;
-mod vault;
+pub(in crate::store) mod vault;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -41,6 +43,9 @@ use crate::process::fork;
 
 /// How long a call waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The name in `meta` under which the outbox's new place stands, once it was moved.
+const MOVED: &str = "moved_to";
 
 /// One at a time in this process: making a file closes a descriptor of it, and that would drop locks another
 /// open took.
@@ -69,9 +74,33 @@ impl SqliteStore {
         migrate::inspect(&path)?;
         let writer = db::connect(&path, patience).map_err(Fault::into_error)?;
         migrate::migrate(&writer, &path)?;
+        refuse_moved(&writer).map_err(Fault::into_error)?;
         Ok(SqliteStore {
             key: RwLock::new(KeyHolder::new(key, &path)),
             db: Db::new(path, writer, patience),
+        })
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl SqliteStore {
+    /// Hands the outbox over: `receive` gets the number that tells this database from others and whatever gives out its
+    /// rows, and returns when they are stored elsewhere, under the name that it returns. Nobody pushes meanwhile, and
+    /// nothing is delivered from here afterwards.
+    pub(crate) fn hand_over(
+        &self,
+        now: Timestamp,
+        mut receive: impl FnMut(
+            &str,
+            &mut dyn FnMut(&mut super::transfer::Take<'_>) -> Result<()>,
+        ) -> Result<String>,
+    ) -> Result<()> {
+        self.db.write(|conn| {
+            let instance = depart::instance(conn)?;
+            let to = receive(&instance, &mut |take| {
+                depart::export(conn, take).map_err(Fault::into_error)
+            })?;
+            depart::retire(conn, &to, now)
         })
     }
 }
@@ -228,7 +257,7 @@ impl Store for SqliteStore {
             .write_grouped(move |conn| claim::begin(conn, id, &progress, now))
     }
 
-    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<()> {
+    fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
         let outcome = outcome.clone();
         self.db
             .write_grouped(move |conn| record::record(conn, id, &outcome, now))
@@ -319,6 +348,18 @@ fn copy(conn: &Connection, path: &Path) -> Sql<()> {
     }
     target.close().map_err(|(_, error)| error)?;
     Ok(())
+}
+
+/// Refuses a file whose outbox is elsewhere now.
+fn refuse_moved(conn: &Connection) -> Sql<()> {
+    match meta(conn, MOVED)? {
+        None => Ok(()),
+        Some(to) => Err(Error::new(
+            ErrorKind::State,
+            format!("the outbox of this file was moved to {to}; open that"),
+        )
+        .into()),
+    }
 }
 
 fn meta(conn: &Connection, name: &str) -> Sql<Option<String>> {

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// The host's case id in the name of a lane; see `outbox::lane`.
-pub(super) fn case_of_lane(lane: &str) -> Option<&str> {
+pub(in crate::store) fn case_of_lane(lane: &str) -> Option<&str> {
     lane.strip_prefix("c:")
 }
 

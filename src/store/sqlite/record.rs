@@ -12,7 +12,7 @@ use crate::model::{PushId, PushState, Step, Timestamp};
 use crate::outbox::{ConnectorId, Intent, LinkChange, Outcome, Progress};
 
 /// The exchanges that the attempts log keeps of one push.
-const ATTEMPTS_KEPT: i64 = 50;
+pub(in crate::store) const ATTEMPTS_KEPT: i64 = 50;
 
 /// Where a push stands before something about it changes.
 pub(super) struct Place {
@@ -40,8 +40,8 @@ pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
 }
 
 /// Stores an exchange; of a push that was cancelled or superseded meanwhile only the log and the connector's
-/// health.
-pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Timestamp) -> Sql<()> {
+/// health. Says whether all of it was stored.
+pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Timestamp) -> Sql<bool> {
     let place = place(conn, id)?;
     let present;
     let outcome = if is_outdated(conn, &place, outcome)? {
@@ -51,10 +51,12 @@ pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Time
         outcome
     };
     if place.open {
-        return apply(conn, id, &place, outcome, now);
+        apply(conn, id, &place, outcome, now)?;
+        return Ok(true);
     }
     log(conn, id, &place, outcome)?;
-    set_health(conn, &place, outcome)
+    set_health(conn, &place, outcome)?;
+    Ok(false)
 }
 
 /// Whether the connector was configured anew since the exchange was made.
@@ -69,7 +71,7 @@ fn is_outdated(conn: &Connection, place: &Place, outcome: &Outcome) -> Sql<bool>
 
 /// What an exchange by an old document leaves: nothing against the connector, and as at a configure no wait but that
 /// for the target's index.
-fn of_old_document(outcome: &Outcome, now: Timestamp) -> Outcome {
+pub(in crate::store) fn of_old_document(outcome: &Outcome, now: Timestamp) -> Outcome {
     let mut outcome = outcome.clone();
     outcome.health = None;
     let progress = &mut outcome.progress;
@@ -330,14 +332,14 @@ fn log(conn: &Connection, id: PushId, place: &Place, outcome: &Outcome) -> Sql<(
 }
 
 /// Whether a push in this state belongs to the history, which is pruned.
-fn is_history(state: PushState) -> bool {
+pub(in crate::store) fn is_history(state: PushState) -> bool {
     matches!(
         state,
         PushState::Delivered | PushState::Superseded | PushState::Cancelled
     )
 }
 
-pub(super) fn missing(id: PushId) -> Error {
+pub(in crate::store) fn missing(id: PushId) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!("there is no push {id}; it was never accepted here, was discarded, or is past the history"),

@@ -12,8 +12,8 @@ use crate::connector::SecretField;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outbox::ConnectorId;
 
-const CHECK: &[u8] = b"casehook";
-const CHECK_DATA: &str = "casehook:check:1";
+pub(in crate::store) const CHECK: &[u8] = b"casehook";
+pub(in crate::store) const CHECK_DATA: &str = "casehook:check:1";
 
 /// Whether any secret is stored, of whatever connector.
 pub(super) fn in_use(conn: &Connection) -> Sql<bool> {
@@ -123,7 +123,7 @@ pub(super) fn settle(conn: &Connection, holder: &KeyHolder) -> Sql<()> {
 }
 
 type Row = (ConnectorId, String, [u8; NONCE_LEN], Vec<u8>);
-type Check = ([u8; NONCE_LEN], Vec<u8>);
+pub(in crate::store) type Check = ([u8; NONCE_LEN], Vec<u8>);
 
 fn rows(conn: &Connection) -> Sql<Vec<Row>> {
     all(
@@ -185,11 +185,15 @@ fn put_check(conn: &Connection, key: &LessSafeKey) -> Sql<()> {
     Ok(())
 }
 
-fn opens(key: &LessSafeKey, check: &Check) -> bool {
+pub(in crate::store) fn opens(key: &LessSafeKey, check: &Check) -> bool {
     open(key, CHECK_DATA, check.0, check.1.clone()).is_some_and(|text| *text == CHECK)
 }
 
-fn seal(key: &LessSafeKey, data: &str, plaintext: &[u8]) -> Result<([u8; NONCE_LEN], Vec<u8>)> {
+pub(in crate::store) fn seal(
+    key: &LessSafeKey,
+    data: &str,
+    plaintext: &[u8],
+) -> Result<([u8; NONCE_LEN], Vec<u8>)> {
     let mut nonce = [0; NONCE_LEN];
     SystemRandom::new()
         .fill(&mut nonce)
@@ -206,7 +210,7 @@ fn seal(key: &LessSafeKey, data: &str, plaintext: &[u8]) -> Result<([u8; NONCE_L
     Ok((nonce, bytes))
 }
 
-fn open(
+pub(in crate::store) fn open(
     key: &LessSafeKey,
     data: &str,
     nonce: [u8; NONCE_LEN],
@@ -221,14 +225,14 @@ fn open(
     Some(bytes)
 }
 
-fn unbound(key: &Key) -> Result<LessSafeKey> {
+pub(in crate::store) fn unbound(key: &Key) -> Result<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, key.as_ref())
         .map(LessSafeKey::new)
         .map_err(|_| Error::internal("the key has a wrong length"))
 }
 
 /// The text, without leaving a copy of the bytes behind.
-fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Option<Zeroizing<String>> {
+pub(in crate::store) fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Option<Zeroizing<String>> {
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Some(Zeroizing::new(text)),
         Err(error) => {
@@ -239,11 +243,11 @@ fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Option<Zeroizing<String>> {
 }
 
 /// What ties a secret to its row: moved to another one it does not open.
-fn data(id: ConnectorId, field: &str) -> String {
+pub(in crate::store) fn data(id: ConnectorId, field: &str) -> String {
     format!("casehook:secret:1:{}:{field}", id.0)
 }
 
-fn damaged(what: &str) -> Error {
+pub(in crate::store) fn damaged(what: &str) -> Error {
     Error::new(
         ErrorKind::Key,
         format!("{what} is damaged; configure the connector again with its secrets"),

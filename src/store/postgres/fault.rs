@@ -1,0 +1,147 @@
+//! PostgreSQL's errors in the words of the error table.
+
+use tokio_postgres::error::SqlState;
+
+use crate::error::{Error, ErrorKind};
+
+/// What can end a piece of work on a connection: PostgreSQL, the way to it, or a rule of the outbox.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Sql(tokio_postgres::Error),
+    /// A row holds what casehook never writes.
+    Row(String),
+    /// The connection is of no more use: what was wrong with it.
+    Broken(String),
+    Own(Error),
+}
+
+/// The result of work on a connection.
+pub(super) type Sql<T> = Result<T, Fault>;
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Fault {
+        Fault::Sql(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Own(error)
+    }
+}
+
+impl Fault {
+    /// The error that the caller of the store gets.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Fault::Own(error) => error,
+            Fault::Row(what) => Error::new(
+                ErrorKind::Corrupt,
+                format!("a row of the database holds what casehook never writes; restore a backup ({what})"),
+            ),
+            Fault::Broken(what) => unreachable(&what),
+            Fault::Sql(error) => match error.as_db_error() {
+                Some(db) => {
+                    let (kind, advice) = sort(db.code());
+                    let text = format!("{advice} (PostgreSQL: {} {})", db.code().code(), db.message());
+                    Error::new(kind, text)
+                }
+                None => unreachable(&causes(&error)),
+            },
+        }
+    }
+
+    /// Whether other transactions were in the way, so that the same work can succeed at once.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.code().is_some_and(|code| {
+            *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE
+        })
+    }
+
+    /// Whether the connection is of no more use: it was cut, or the server stops or became a standby.
+    pub(super) fn is_broken(&self) -> bool {
+        match self {
+            Fault::Broken(_) => true,
+            Fault::Sql(error) => match error.code() {
+                None => true,
+                Some(code) => {
+                    code.code().starts_with("57P")
+                        || code.code().starts_with("08")
+                        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+                        || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+                }
+            },
+            _ => false,
+        }
+    }
+
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Fault::Sql(error) => error.code(),
+            _ => None,
+        }
+    }
+}
+
+fn unreachable(what: &str) -> Error {
+    let message = format!("the PostgreSQL server cannot be reached; call again when it can: {what}");
+    Error::new(ErrorKind::Busy, message)
+}
+
+/// The error with what is behind it, which the error alone does not say.
+fn causes(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+fn sort(code: &SqlState) -> (ErrorKind, &'static str) {
+    match code.code() {
+        "53100" => (
+            ErrorKind::DiskFull,
+            "the disk of the database server is full; free space there and call again",
+        ),
+        "53300" => (
+            ErrorKind::Busy,
+            "the database server has no connection left; raise its max_connections, open fewer hosts, or call again",
+        ),
+        "42501" | "42000" => (
+            ErrorKind::Store,
+            "the database user lacks a right; grant what the manual's chapter on PostgreSQL lists",
+        ),
+        "42P01" | "42703" | "42883" | "3F000" => (
+            ErrorKind::Corrupt,
+            "casehook's schema is not whole; restore a backup",
+        ),
+        "XX001" | "XX002" => (
+            ErrorKind::Corrupt,
+            "the database is damaged; it was not repaired, restore a backup",
+        ),
+        "3D000" => (
+            ErrorKind::Store,
+            "there is no such database; create it, or name the right one in the URL",
+        ),
+        code if code.starts_with("28") => (
+            ErrorKind::Store,
+            "the database server does not accept the login; check user, password and pg_hba.conf",
+        ),
+        code if ["08", "40", "53", "55", "57"]
+            .iter()
+            .any(|class| code.starts_with(class))
+            || code == "25006" =>
+        {
+            (
+                ErrorKind::Busy,
+                "the database server could not do the work now; call again",
+            )
+        }
+        _ => (ErrorKind::Store, "the database refused the work"),
+    }
+}
