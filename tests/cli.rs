@@ -690,3 +690,45 @@ fn an_export_is_taken_over_whole_or_written_to_be_finished() {
             .contains("open: configured")
     );
 }
+
+#[test]
+fn a_terraform_configuration_is_written_to_be_finished_and_says_what_is_open() {
+    let place = Place::new();
+    let file = place.file(
+        "connectors.tf",
+        r#"
+resource "elasticstack_kibana_action_connector" "tracker" {
+  name              = "tracker"
+  connector_type_id = ".cases-webhook"
+  config = jsonencode({
+    createIncidentUrl                   = "${var.base}/issues"
+    createIncidentJson                  = "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}"
+    createIncidentResponseKey           = "id"
+    getIncidentUrl                      = "http://127.0.0.1:9/issues/{{{external.system.id}}}"
+    getIncidentResponseExternalTitleKey = "title"
+    viewIncidentUrl                     = "http://127.0.0.1:9/issues/{{{external.system.id}}}"
+    updateIncidentUrl                   = "http://127.0.0.1:9/issues/{{{external.system.id}}}"
+    updateIncidentJson                  = "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}"
+  })
+  secrets = jsonencode({ user = "u", password = var.password })
+}
+"#,
+    );
+    let told = place.ok(&["import", file.to_str().unwrap()]);
+    for words in [
+        "needs the secrets password",
+        "open config.createIncidentUrl: depends on var.base",
+        "open secrets.password: depends on var.password",
+        "written to ./tracker.connector.json",
+    ] {
+        assert!(told.replace("\n    ", " ").contains(words), "{words} in {told}");
+    }
+    let written = fs::read_to_string(place.0.join("tracker.connector.json")).unwrap();
+    let finished = place.file(
+        "finished.json",
+        written
+            .replace("${var.base}", "http://127.0.0.1:9")
+            .replace("\"password\": \"\"", "\"password\": \"p\""),
+    );
+    place.ok(&["configure", "tracker", finished.to_str().unwrap()]);
+}

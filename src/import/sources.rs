@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::connector::Warning;
 use crate::error::{Error, Result};
 
 const CONNECTOR_TYPE: &str = ".cases-webhook";
-const RESOURCE: &str = "elasticstack_kibana_action_connector";
+pub(super) const RESOURCE: &str = "elasticstack_kibana_action_connector";
 
 /// One object of an export.
 pub(super) enum Object {
@@ -13,6 +14,8 @@ pub(super) enum Object {
         name: String,
         config: Map<String, Value>,
         secrets: Map<String, Value>,
+        /// What stands elsewhere, in variables for example, by its path.
+        open: Vec<Warning>,
     },
     Other {
         name: String,
@@ -24,7 +27,7 @@ pub(super) enum Object {
 pub(super) fn objects(text: &str) -> Result<Vec<Object>> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if !text.starts_with(['{', '[']) {
-        return Err(no_json(text));
+        return configuration(text);
     }
     let values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let values: Vec<Value> = values.collect::<std::result::Result<_, _>>().map_err(|error| {
@@ -54,18 +57,24 @@ pub(super) fn objects(text: &str) -> Result<Vec<Object>> {
     Ok(found)
 }
 
-fn no_json(text: &str) -> Error {
-    let message = match text.contains(RESOURCE) || text.starts_with("resource ") {
-        true => {
-            "this is Terraform's configuration language, which is not read, since its values may stand elsewhere; apply it, \
-             then import what `terraform show -json` prints"
-        }
-        false => {
-            "this is no JSON; an export of saved objects (NDJSON), an answer of Kibana's connector API, or what \
-                  `terraform show -json` prints is expected"
-        }
-    };
-    Error::config("import", message)
+/// What is no JSON may be Terraform's configuration language.
+fn configuration(text: &str) -> Result<Vec<Object>> {
+    let expected = "an export of saved objects (NDJSON), an answer of Kibana's connector API, a Terraform configuration or \
+                    what `terraform show -json` prints is expected";
+    if !text.contains(RESOURCE) {
+        return Err(Error::config(
+            "import",
+            format!("there is no connector in this, and it is no JSON: {expected}"),
+        ));
+    }
+    #[cfg(feature = "cli")]
+    return super::configuration::objects(text);
+    #[cfg(not(feature = "cli"))]
+    Err(Error::config(
+        "import",
+        "this is Terraform's configuration language, which takes the feature `cli` to be read; what `terraform show -json` \
+         prints is read without",
+    ))
 }
 
 /// One saved object or connector; none for the line that counts them.
@@ -92,7 +101,8 @@ fn object(value: Value) -> Result<Option<Object>> {
     connector(map).map(Some)
 }
 
-fn connector(mut map: Map<String, Value>) -> Result<Object> {
+/// One connector with the field names of the API.
+pub(super) fn connector(mut map: Map<String, Value>) -> Result<Object> {
     let kind = first(&map, &["connector_type_id", "connectorTypeId", "actionTypeId"]);
     let name = first(&map, &["name", "id", "connector_id"]).unwrap_or_else(|| "connector".to_owned());
     match kind {
@@ -104,6 +114,7 @@ fn connector(mut map: Map<String, Value>) -> Result<Object> {
         _ => Ok(Object::Connector {
             config: inner(&name, "config", map.remove("config"))?,
             secrets: inner(&name, "secrets", map.remove("secrets"))?,
+            open: Vec::new(),
             name,
         }),
     }

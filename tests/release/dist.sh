@@ -90,7 +90,7 @@ echo "== the Python package"
 python3 -m venv "$clean/tools"
 "$clean/tools/bin/pip" install -q --disable-pip-version-check 'maturin>=1.16,<2'
 PATH="$clean/tools/bin:$PATH" maturin build -q --profile "$profile" -m bindings/python/Cargo.toml -o "$out"
-PATH="$clean/tools/bin:$PATH" maturin sdist -q -m bindings/python/Cargo.toml -o "$out"
+PATH="$clean/tools/bin:$PATH" maturin sdist -m bindings/python/Cargo.toml -o "$out"
 for package in "$out"/casehook-*.whl "$out"/casehook-*.tar.gz; do
     rm -rf "$clean/venv"
     python3 -m venv "$clean/venv"
