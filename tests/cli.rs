@@ -732,3 +732,26 @@ resource "elasticstack_kibana_action_connector" "tracker" {
     );
     place.ok(&["configure", "tracker", finished.to_str().unwrap()]);
 }
+
+#[test]
+fn a_process_that_was_killed_delivers_no_more() {
+    let place = Place::new();
+    place.configure("tracker");
+    let delivering = || place.json(&["stats"])[0]["drainedBy"].clone();
+    let mut run = Killed(place.command(&["run"]).stderr(Stdio::null()).spawn().unwrap());
+    let begin = Instant::now();
+    while delivering() != json!(run.0.id()) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", delivering());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    run.0.kill().unwrap();
+    run.0.wait().unwrap();
+    assert_eq!(delivering(), Value::Null);
+    let metrics = place.ok(&["stats", "--format", "prometheus"]);
+    assert!(metrics.contains("\ncasehook_drained 0\n"), "{metrics}");
+    assert!(
+        place
+            .ok(&["watch", "--times", "1"])
+            .contains("NO PROCESS DELIVERS")
+    );
+}

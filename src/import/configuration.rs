@@ -9,7 +9,7 @@ use hcl::structure::{Block, Body};
 use hcl::template::{Element, Template};
 use serde_json::{Map, Value};
 
-use super::sources::{Object, RESOURCE, connector};
+use super::object::{Object, RESOURCE, connector};
 use crate::connector::Warning;
 use crate::error::{Error, Result};
 

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 mod configuration;
+mod object;
 mod sources;
 mod tidy;
 
@@ -76,8 +77,8 @@ pub fn import(text: &str) -> Result<Import> {
     let mut import = Import::default();
     for object in sources::objects(text)? {
         match object {
-            sources::Object::Other { name, kind } => import.skipped.push(SkippedObject { name, kind }),
-            sources::Object::Connector {
+            object::Object::Other { name, kind } => import.skipped.push(SkippedObject { name, kind }),
+            object::Object::Connector {
                 name,
                 config,
                 secrets,
@@ -145,7 +146,5 @@ fn as_json<S: serde::Serializer>(text: &str, serializer: S) -> std::result::Resu
     document.serialize(serializer)
 }
 
-#[cfg(all(test, feature = "cli"))]
-mod configuration_tests;
 #[cfg(test)]
 mod tests;

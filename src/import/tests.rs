@@ -1,5 +1,8 @@
 //! Each form of export, whole and broken.
 
+#[cfg(feature = "cli")]
+mod configuration;
+
 use super::*;
 use crate::ErrorKind;
 

@@ -285,10 +285,10 @@ class Agent:
         name = text(connector, "connector")
         if get_only is None:
             if params is None:
-                raise TypeError("params is missing: give a case to write, or get_only, the id of an incident to read")
+                raise TypeError("params must be a case to write, unless get_only names an incident to read")
             return _results.report(self._native.test(name, _arguments.params(params)))
         if params is not None:
-            raise TypeError("get_only takes no params: give a case to write, or the id of an incident to read")
+            raise TypeError("get_only must be given without params: it writes no case")
         return _results.report(self._native.test_get(name, text(get_only, "get_only")))
 
     def pause(self, connector: str) -> None:

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::*;
 use crate::ErrorKind;
+use crate::import::*;
 
 /// As the provider's documentation shows it: literals and `jsonencode`.
 const LITERAL: &str = r#"
