@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use hcl::eval::{Context, Evaluate, FuncArgs, FuncDef, ParamType};
-use hcl::expr::{Expression, FuncCall, ObjectKey, Operation, TemplateExpr, Traversal, TraversalOperator};
+use hcl::expr::{Expression, FuncCall, ObjectKey, TemplateExpr, Traversal, TraversalOperator};
 use hcl::structure::{Block, Body};
 use hcl::template::{Element, Template};
 use serde_json::{Map, Value};
@@ -226,15 +226,12 @@ impl Locals {
 
     /// How long the value becomes at most; none when it cannot be had from the file. Only what is counted here is evaluated.
     fn size(&self, expression: &Expression) -> Option<usize> {
-        let sum = |sizes: &mut dyn Iterator<Item = Option<usize>>| {
-            sizes.fold(Some(2usize), |sum, size| Some(sum?.saturating_add(size?)))
-        };
         match expression {
             Expression::Null | Expression::Bool(_) | Expression::Number(_) => Some(32),
             Expression::String(text) => Some(text.len()),
             Expression::Parenthesis(inner) => self.size(inner),
-            Expression::Array(list) => sum(&mut list.iter().map(|inner| self.size(inner))),
-            Expression::Object(object) => sum(&mut object.iter().map(|(key, inner)| {
+            Expression::Array(list) => sum(list.iter().map(|inner| self.size(inner))),
+            Expression::Object(object) => sum(object.iter().map(|(key, inner)| {
                 let key = match key {
                     ObjectKey::Identifier(name) => Some(name.len()),
                     ObjectKey::Expression(key) => self.size(key),
@@ -249,7 +246,7 @@ impl Locals {
             Expression::Traversal(traversal) => Some(size_of(self.values.get(local(traversal)?)?)),
             Expression::TemplateExpr(template) => {
                 let template = Template::from_expr(template).ok()?;
-                sum(&mut template.elements().iter().map(|element| match element {
+                sum(template.elements().iter().map(|element| match element {
                     Element::Literal(text) => Some(text.len()),
                     Element::Interpolation(inner) => self.size(&inner.expr),
                     _ => None,
@@ -258,6 +255,10 @@ impl Locals {
             _ => None,
         }
     }
+}
+
+fn sum(mut sizes: impl Iterator<Item = Option<usize>>) -> Option<usize> {
+    sizes.try_fold(2usize, |sum, size| Some(sum.saturating_add(size?)))
 }
 
 /// The name in `local.NAME`; what is taken out of it further on is no longer than all of it.
@@ -363,12 +364,7 @@ fn elsewhere(expression: &Expression, locals: &Locals, names: &mut BTreeSet<Stri
             }
         }
         Expression::Conditional(_) => drop(names.insert("a condition".to_owned())),
-        Expression::Operation(operation) => {
-            let name = match &**operation {
-                Operation::Unary(_) | Operation::Binary(_) => "an operator",
-            };
-            names.insert(name.to_owned());
-        }
+        Expression::Operation(_) => drop(names.insert("an operator".to_owned())),
         Expression::ForExpr(_) => drop(names.insert("a for".to_owned())),
         _ => drop(names.insert("an expression".to_owned())),
     }
