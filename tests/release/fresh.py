@@ -17,29 +17,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
 PREREQUISITES = "gcc,libc6-dev,make,python3,python3-venv,ca-certificates,pkg-config"
-SERVICE = "http://127.0.0.1:18321"
-SERVER = '''
-import http.server, json
-tickets = []
-class Tickets(http.server.BaseHTTPRequestHandler):
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        parts = self.path.strip("/").split("/")
-        if self.command == "POST" and len(parts) == 1:
-            tickets.append({"id": len(tickets) + 1, **json.loads(body)})
-        ticket = tickets[int(parts[1]) - 1] if len(parts) > 1 else tickets[-1]
-        if self.command == "PUT":
-            ticket.update(json.loads(body))
-        data = json.dumps(ticket).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-    do_GET = do_POST = do_PUT = answer
-    def log_message(self, *args): pass
-http.server.HTTPServer(("127.0.0.1", 18321), Tickets).serve_forever()
-'''
 
 
 def sections(readme: str) -> dict[str, str]:
@@ -73,10 +50,11 @@ def put(file: str, text: str) -> str:
 def script(readme: str, only: list[str], everything: bool) -> list[str]:
     """What is run in the root. Each quick start has a folder of its own beside the sources, with the connector of above."""
     named = sections(readme)
-    connector = program(readme, "json").replace("https://tickets.example.com", SERVICE)
     secrets = re.search(r"`secrets.json` holds `(.*?)`", readme)[1]
-    lines = ["set -eux", "export PATH=/opt/rust/bin:$HOME/.cargo/bin:$PATH", "cd ~/casehook", put("connector.json", connector),
-             put("secrets.json", secrets + "\n"), "python3 ~/server.py & server=$!", "trap 'kill $server' EXIT"]
+    lines = ["set -eux", "export PATH=/opt/rust/bin:$HOME/.cargo/bin:$PATH", "cd ~/casehook",
+             "python3 tests/release/tickets.py > ~/service & server=$!", "trap 'kill $server' EXIT",
+             "until [ -s ~/service ]; do sleep 0.1; done", put("connector.json", program(readme, "json")),
+             'sed -i "s|https://tickets.example.com|$(cat ~/service)|" connector.json', put("secrets.json", secrets + "\n")]
     for name, section in named.items():
         if only and name not in only:
             continue
@@ -137,7 +115,6 @@ def main() -> int:
         source.mkdir(parents=True)
         archive = subprocess.Popen(["git", "-C", HERE, "archive", "HEAD"], stdout=subprocess.PIPE)
         run("tar", "-x", "-C", source, stdin=archive.stdout)
-        (root / "root/server.py").write_text(SERVER)
         with (root / "etc/hosts").open("a") as hosts:
             hosts.write("\n127.0.0.1 acme.atlassian.net\n")
         steps = script(readme, only, everything)
