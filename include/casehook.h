@@ -33,13 +33,13 @@
  *
  * Threads. An agent may be used by any number of threads at once. Options, statuses and errors are plain data: any thread,
  * but not one that changes or frees them while another one uses them. Nothing is kept by thread. Calls block while they
- * read or write the database, never for the network, except casehook_wait(), casehook_flush() and casehook_test_json().
- * No code of the program runs on casehook's threads, except the log callback. Nothing needs to be set up before the first
- * call, and the program may end with agents open.
+ * read or write the database, never for the network, except casehook_wait(), casehook_flush(), casehook_test_json() and
+ * casehook_test_get_json(). No code of the program runs on casehook's threads, except the log callback. Nothing needs to
+ * be set up before the first call, and the program may end with agents open.
  *
  * Signals. casehook sets no handlers and raises no signals, SIGPIPE included. Its threads begin with the signal mask of the
- * thread that starts them, in casehook_open(), casehook_set_log_callback() and casehook_test_json(): block there
- * what they shall not take. No function may be called from a signal handler.
+ * thread that starts them, in casehook_open(), casehook_set_log_callback() and the two tests: block there what they shall
+ * not take. No function may be called from a signal handler.
  *
  * Fork. A child must not use the agents of its parent: every call with one fails with FORKED, and only
  * casehook_agent_free() may follow. What was open at the fork cannot be opened in the child; other databases can. A program
@@ -538,6 +538,20 @@ casehook_result casehook_test_json(const struct casehook_agent *agent,
                                    const char *params_json,
                                    char **out_json,
                                    struct casehook_error **err);
+
+/**
+ * Reads one incident back as the connector says and writes nothing, here or there: the harmless half of
+ * casehook_test_json(), with the same report. `external_id` is the incident's id in the case system. Blocks for as long as
+ * the exchange takes.
+ *
+ * Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: ARGUMENT when the id is empty,
+ * CONFIG, NOT_FOUND when there is no such connector, KEY, STORE; that the incident cannot be read is none.
+ */
+casehook_result casehook_test_get_json(const struct casehook_agent *agent,
+                                       const char *connector,
+                                       const char *external_id,
+                                       char **out_json,
+                                       struct casehook_error **err);
 
 /**
  * The presets there are, as a JSON array: {"name", "title", "parameters": [{"name", "meaning", "example", "default",

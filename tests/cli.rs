@@ -690,3 +690,68 @@ fn an_export_is_taken_over_whole_or_written_to_be_finished() {
             .contains("open: configured")
     );
 }
+
+#[test]
+fn a_terraform_configuration_is_written_to_be_finished_and_says_what_is_open() {
+    let place = Place::new();
+    let file = place.file(
+        "connectors.tf",
+        r#"
+resource "elasticstack_kibana_action_connector" "tracker" {
+  name              = "tracker"
+  connector_type_id = ".cases-webhook"
+  config = jsonencode({
+    createIncidentUrl                   = "${var.base}/issues"
+    createIncidentJson                  = "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}"
+    createIncidentResponseKey           = "id"
+    getIncidentUrl                      = "http://127.0.0.1:9/issues/{{{external.system.id}}}"
+    getIncidentResponseExternalTitleKey = "title"
+    viewIncidentUrl                     = "http://127.0.0.1:9/issues/{{{external.system.id}}}"
+    updateIncidentUrl                   = "http://127.0.0.1:9/issues/{{{external.system.id}}}"
+    updateIncidentJson                  = "{\"title\": {{{case.title}}}, \"text\": {{{case.description}}}}"
+  })
+  secrets = jsonencode({ user = "u", password = var.password })
+}
+"#,
+    );
+    let told = place.ok(&["import", file.to_str().unwrap()]);
+    for words in [
+        "needs the secrets password",
+        "open config.createIncidentUrl: depends on var.base",
+        "open secrets.password: depends on var.password",
+        "written to ./tracker.connector.json",
+    ] {
+        assert!(told.replace("\n    ", " ").contains(words), "{words} in {told}");
+    }
+    let written = fs::read_to_string(place.0.join("tracker.connector.json")).unwrap();
+    let finished = place.file(
+        "finished.json",
+        written
+            .replace("${var.base}", "http://127.0.0.1:9")
+            .replace("\"password\": \"\"", "\"password\": \"p\""),
+    );
+    place.ok(&["configure", "tracker", finished.to_str().unwrap()]);
+}
+
+#[test]
+fn a_process_that_was_killed_delivers_no_more() {
+    let place = Place::new();
+    place.configure("tracker");
+    let delivering = || place.json(&["stats"])[0]["drainedBy"].clone();
+    let mut run = Killed(place.command(&["run"]).stderr(Stdio::null()).spawn().unwrap());
+    let begin = Instant::now();
+    while delivering() != json!(run.0.id()) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{}", delivering());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    run.0.kill().unwrap();
+    run.0.wait().unwrap();
+    assert_eq!(delivering(), Value::Null);
+    let metrics = place.ok(&["stats", "--format", "prometheus"]);
+    assert!(metrics.contains("\ncasehook_drained 0\n"), "{metrics}");
+    assert!(
+        place
+            .ok(&["watch", "--times", "1"])
+            .contains("NO PROCESS DELIVERS")
+    );
+}

@@ -18,6 +18,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),
+    ("hcl", "import/configuration"),
     ("indicatif", "cli"),
     ("signal_hook", "bin"),
 ];

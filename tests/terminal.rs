@@ -378,3 +378,51 @@ fn a_doctor_tells_of_targets_that_are_down_and_databases_that_are_none() {
         "{report:#}"
     );
 }
+
+#[test]
+fn a_doctor_tells_of_decisions_a_large_log_and_who_delivers() {
+    let place = Place::new();
+    let mut config = place.system.config();
+    config["onUncertainCreate"] = json!("hold");
+    config["idempotencyHeader"] = Value::Null;
+    let agent = place.agent(true);
+    agent
+        .configure(
+            "tracker",
+            &Connector::from_json(&json!({ "config": config }).to_string()).unwrap(),
+        )
+        .unwrap();
+    for (fault, state) in [(500, PushState::Held), (422, PushState::Failed)] {
+        place.system.fail_next(1, Fault::Reply(Reply::empty(fault)));
+        let push = agent.push("tracker", &Case::new("t")).unwrap();
+        assert_eq!(agent.wait(push, PATIENCE).unwrap().state, state);
+    }
+    // Seen from another process while this one delivers.
+    let (code, report) = place.doctor(&["--offline"]);
+    assert_eq!(code, 1);
+    let delivers = format!("process {} delivers", std::process::id());
+    assert!(
+        found(&report, "drainer", "ok")[0].contains(&delivers),
+        "{report:#}"
+    );
+    let problems = found(&report, "connector", "problem").join("\n");
+    assert!(
+        problems.contains("1 push is held") && problems.contains("list --state held"),
+        "{report:#}"
+    );
+    assert!(
+        problems.contains("1 push was given up") && problems.contains("retry --failed"),
+        "{report:#}"
+    );
+    let database = found(&report, "database", "ok").join("\n");
+    assert!(database.contains("the write-ahead log has "), "{report:#}");
+    agent.close(PATIENCE).unwrap();
+
+    let log = std::fs::File::create(place.folder.path().join("cases.db-wal")).unwrap();
+    log.set_len(70 << 20).unwrap();
+    let (_, report) = place.doctor(&["--offline"]);
+    assert!(
+        found(&report, "database", "warning")[0].contains("log has 70 MiB"),
+        "{report:#}"
+    );
+}

@@ -158,6 +158,19 @@ impl Core {
         workers.as_ref().is_some_and(Workers::is_draining)
     }
 
+    /// The process that drains, as it noted itself. One that was killed could not take that back, but its lock is gone.
+    pub(super) fn drainer(&self) -> Result<Option<u32>> {
+        let noted = self.store.drainer()?;
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = match &*workers {
+            Some(workers) => workers.somebody_drains(),
+            // Its threads may hold the lock, which another look at the file would drop.
+            None if self.is_shut() => true,
+            None => noted.is_some() && DrainLock::new(&self.path).is_held_elsewhere(),
+        };
+        Ok(noted.filter(|_| there))
+    }
+
     pub(super) fn shutdown(&self, timeout: Duration) -> Result<()> {
         self.shut.store(true, Ordering::Release);
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();

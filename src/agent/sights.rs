@@ -129,7 +129,7 @@ fn stats(core: &Core, now: Timestamp) -> Result<Stats> {
     Ok(Stats {
         connectors,
         draining: core.is_draining(),
-        drained_by: core.store.drainer()?,
+        drained_by: core.drainer()?,
     })
 }
 

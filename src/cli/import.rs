@@ -140,10 +140,12 @@ fn told(connector: &ImportedConnector, outcome: &str, refused: Option<&(String, 
     let mut lines = vec![format!("{}: {outcome}", connector.name)];
     if !connector.missing_secrets.is_empty() {
         lines.push(format!(
-            "  needs the secrets {}: exports hold none",
+            "  needs the secrets {}, which are not in it",
             connector.missing_secrets.join(", ")
         ));
     }
+    let open = connector.unresolved.iter();
+    lines.extend(open.map(|open| format!("  open {}: {}", open.field, open.message)));
     let changed = connector.changed.iter();
     lines.extend(changed.map(|change| format!("  changed {}: {}", change.field, change.message)));
     if let Some((field, message)) = refused {

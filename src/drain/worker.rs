@@ -135,6 +135,11 @@ impl Workers {
         self.shared.work.ring_for_one();
     }
 
+    /// Whether there is a process that drains, this one or another.
+    pub(crate) fn somebody_drains(&self) -> bool {
+        self.shared.tools.lock.is_held_elsewhere() || self.is_draining()
+    }
+
     /// Whether this process drains.
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.lock().draining

@@ -1,6 +1,9 @@
-//! Connectors from where people have them: Kibana's exports and API, Terraform's state. Pure: text in, documents and
-//! findings out.
+//! Connectors from where people have them: Kibana's exports and API, Terraform's configuration and state. Pure: text in,
+//! documents and findings out.
 
+#[cfg(feature = "cli")]
+mod configuration;
+mod object;
 mod sources;
 mod tidy;
 
@@ -34,6 +37,9 @@ pub struct ImportedConnector {
     pub complete: bool,
     /// The secrets that have to be filled in: exports hold none.
     pub missing_secrets: Vec<String>,
+    /// What stands elsewhere, such as in a variable of Terraform's, and has to be written into the document: the field, and
+    /// what it depends on. For a secret the document holds an empty text, for anything else the expression.
+    pub unresolved: Vec<Warning>,
     /// What was changed, since casehook would refuse it.
     pub changed: Vec<Warning>,
     /// What casehook refuses, and what would be right. One at a time: the next shows when it is mended.
@@ -54,7 +60,8 @@ pub struct SkippedObject {
 }
 
 /// Reads an export: Kibana's saved objects (NDJSON), an answer of its connector API (one connector or a list), or
-/// Terraform's `elasticstack_kibana_action_connector` resources (a state file, or what `terraform show -json` prints).
+/// Terraform's `elasticstack_kibana_action_connector` resources (a state file, what `terraform show -json` prints, or with the
+/// feature `cli` a configuration, `.tf`, of which literals, local values and `jsonencode` are evaluated).
 ///
 /// Configures nothing: that is the caller's.
 ///
@@ -70,20 +77,26 @@ pub fn import(text: &str) -> Result<Import> {
     let mut import = Import::default();
     for object in sources::objects(text)? {
         match object {
-            sources::Object::Other { name, kind } => import.skipped.push(SkippedObject { name, kind }),
-            sources::Object::Connector {
+            object::Object::Other { name, kind } => import.skipped.push(SkippedObject { name, kind }),
+            object::Object::Connector {
                 name,
                 config,
                 secrets,
+                open,
             } => {
-                import.connectors.push(imported(name, config, secrets));
+                import.connectors.push(imported(name, config, secrets, open));
             }
         }
     }
     Ok(import)
 }
 
-fn imported(name: String, config: Map<String, Value>, secrets: Map<String, Value>) -> ImportedConnector {
+fn imported(
+    name: String,
+    config: Map<String, Value>,
+    secrets: Map<String, Value>,
+    unresolved: Vec<Warning>,
+) -> ImportedConnector {
     let (config, changed) = tidy::tidied(config);
     let missing = tidy::missing_secrets(&config, &secrets);
     let mut all = secrets;
@@ -102,6 +115,8 @@ fn imported(name: String, config: Map<String, Value>, secrets: Map<String, Value
     };
     let (refused, warnings) = match whole {
         Ok(connector) => (None, connector.warnings().to_vec()),
+        // It is about expressions then, which are told already.
+        Err(_) if unresolved.iter().any(|open| open.field.starts_with("config")) => (None, Vec::new()),
         Err(error) => {
             let refused = Warning {
                 field: error.field().unwrap_or("connector").to_owned(),
@@ -111,10 +126,11 @@ fn imported(name: String, config: Map<String, Value>, secrets: Map<String, Value
         }
     };
     ImportedConnector {
-        complete: missing.is_empty() && refused.is_none(),
+        complete: missing.is_empty() && unresolved.is_empty() && refused.is_none(),
         document: serde_json::to_string_pretty(&document).unwrap_or_default(),
         name,
         missing_secrets: missing,
+        unresolved,
         changed,
         refused,
         warnings,

@@ -2,29 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use super::object::{Object, RESOURCE, connector, first, text};
 use crate::error::{Error, Result};
-
-const CONNECTOR_TYPE: &str = ".cases-webhook";
-const RESOURCE: &str = "elasticstack_kibana_action_connector";
-
-/// One object of an export.
-pub(super) enum Object {
-    Connector {
-        name: String,
-        config: Map<String, Value>,
-        secrets: Map<String, Value>,
-    },
-    Other {
-        name: String,
-        kind: String,
-    },
-}
 
 /// Takes an export apart. Errors quote nothing of it: state files hold secrets.
 pub(super) fn objects(text: &str) -> Result<Vec<Object>> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if !text.starts_with(['{', '[']) {
-        return Err(no_json(text));
+        return configuration(text);
     }
     let values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let values: Vec<Value> = values.collect::<std::result::Result<_, _>>().map_err(|error| {
@@ -54,18 +39,24 @@ pub(super) fn objects(text: &str) -> Result<Vec<Object>> {
     Ok(found)
 }
 
-fn no_json(text: &str) -> Error {
-    let message = match text.contains(RESOURCE) || text.starts_with("resource ") {
-        true => {
-            "this is Terraform's configuration language, which is not read, since its values may stand elsewhere; apply it, \
-             then import what `terraform show -json` prints"
-        }
-        false => {
-            "this is no JSON; an export of saved objects (NDJSON), an answer of Kibana's connector API, or what \
-                  `terraform show -json` prints is expected"
-        }
-    };
-    Error::config("import", message)
+/// What is no JSON may be Terraform's configuration language.
+fn configuration(text: &str) -> Result<Vec<Object>> {
+    let expected = "an export of saved objects (NDJSON), an answer of Kibana's connector API, a Terraform configuration or \
+                    what `terraform show -json` prints is expected";
+    if !text.contains(RESOURCE) {
+        return Err(Error::config(
+            "import",
+            format!("there is no connector in this, and it is no JSON: {expected}"),
+        ));
+    }
+    #[cfg(feature = "cli")]
+    return super::configuration::objects(text);
+    #[cfg(not(feature = "cli"))]
+    Err(Error::config(
+        "import",
+        "this is Terraform's configuration language, which takes the feature `cli` to be read; what `terraform show -json` \
+         prints is read without",
+    ))
 }
 
 /// One saved object or connector; none for the line that counts them.
@@ -90,46 +81,6 @@ fn object(value: Value) -> Result<Option<Object>> {
         return connector(attributes).map(Some);
     }
     connector(map).map(Some)
-}
-
-fn connector(mut map: Map<String, Value>) -> Result<Object> {
-    let kind = first(&map, &["connector_type_id", "connectorTypeId", "actionTypeId"]);
-    let name = first(&map, &["name", "id", "connector_id"]).unwrap_or_else(|| "connector".to_owned());
-    match kind {
-        Some(kind) if kind != CONNECTOR_TYPE => Ok(Object::Other { name, kind }),
-        None if !map.contains_key("config") => Err(Error::config(
-            "import",
-            "an object in this is neither a connector nor a saved object: it has no connector_type_id",
-        )),
-        _ => Ok(Object::Connector {
-            config: inner(&name, "config", map.remove("config"))?,
-            secrets: inner(&name, "secrets", map.remove("secrets"))?,
-            name,
-        }),
-    }
-}
-
-/// An object, or one as JSON text, as Terraform keeps it.
-fn inner(name: &str, field: &str, value: Option<Value>) -> Result<Map<String, Value>> {
-    let refused = || {
-        Error::config(
-            "import",
-            format!("{field} of the connector {name:?} is no JSON object"),
-        )
-    };
-    let mut map = match value {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(map)) => map,
-        Some(Value::String(text)) if text.trim().is_empty() => Map::new(),
-        Some(Value::String(text)) => serde_json::from_str(&text).map_err(|_| refused())?,
-        Some(_) => return Err(refused()),
-    };
-    // Fields that were never set, and what the provider keeps for itself. A null comment field means "no comments".
-    map.retain(|name, value| {
-        let set = !value.is_null() || name.starts_with("createComment");
-        set && !name.starts_with("__tf_provider")
-    });
-    Ok(map)
 }
 
 fn is_terraform(map: &Map<String, Value>) -> bool {
@@ -173,16 +124,4 @@ fn terraform(value: &Value, found: &mut Vec<Object>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn text(map: &Map<String, Value>, name: &str) -> String {
-    map.get(name)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn first(map: &Map<String, Value>, names: &[&str]) -> Option<String> {
-    let mut found = names.iter().map(|name| text(map, name));
-    found.find(|text| !text.is_empty())
 }

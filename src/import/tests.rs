@@ -1,5 +1,8 @@
 //! Each form of export, whole and broken.
 
+#[cfg(feature = "cli")]
+mod configuration;
+
 use super::*;
 use crate::ErrorKind;
 
@@ -116,8 +119,8 @@ fn what_is_no_export_is_refused_and_not_quoted() {
     for (text, words) in [
         ("", "no JSON"),
         (
-            "resource \"elasticstack_kibana_action_connector\" \"x\" {\n secrets = \"hunter2\"\n}",
-            "terraform show -json",
+            "resource \"aws_instance\" \"x\" {\n secret = \"hunter2\"\n}",
+            "no JSON",
         ),
         ("{\"a\": ", "line 1"),
         ("{\"hunter2\": 1}", "no connector_type_id"),

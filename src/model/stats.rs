@@ -81,6 +81,6 @@ pub struct Stats {
     pub connectors: Vec<ConnectorStats>,
     /// Whether this process drains the outbox.
     pub draining: bool,
-    /// The process that drains it, as last noted; only informs.
+    /// The process that drains it; none when there is none, also after it was killed. Only informs.
     pub drained_by: Option<u32>,
 }

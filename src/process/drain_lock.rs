@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use super::guard::{beside, open_private};
 use crate::error::{Error, ErrorKind, Result};
@@ -46,6 +47,21 @@ impl DrainLock {
                 Err(Error::new(ErrorKind::Store, message))
             }
         }
+    }
+
+    /// Whether another process has the lock: true as well when that cannot be told.
+    ///
+    /// In a process that may hold it, only to be asked of the one lock that is taken: looking opens the file.
+    pub(crate) fn is_held_elsewhere(&self) -> bool {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.is_none() {
+            *file = open_private(&self.path).ok();
+        }
+        let wanted = Flock::from(FlockType::WriteLock);
+        let held = file
+            .as_ref()
+            .map(|file| fcntl_getlk(file, &wanted).is_ok_and(|held| held.is_none()));
+        held != Some(true)
     }
 
     /// Lets another process drain.

@@ -222,3 +222,28 @@ pub unsafe extern "C" fn casehook_test_json(
         })
     }
 }
+
+/// Reads one incident back as the connector says and writes nothing, here or there: the harmless half of
+/// casehook_test_json(), with the same report. `external_id` is the incident's id in the case system. Blocks for as long as
+/// the exchange takes.
+///
+/// Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: ARGUMENT when the id is empty,
+/// CONFIG, NOT_FOUND when there is no such connector, KEY, STORE; that the incident cannot be read is none.
+///
+/// # Safety
+/// `agent` is NULL or live, the texts are strings or NULL, `out_json` and `err` can be written or are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_test_get_json(
+    agent: *const casehook_agent,
+    connector: *const c_char,
+    external_id: *const c_char,
+    out_json: *mut *mut c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe {
+        giving_json(agent, out_json, err, |agent| {
+            Ok(agent.test_get(text!(connector), text!(external_id))?)
+        })
+    }
+}

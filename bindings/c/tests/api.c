@@ -133,6 +133,16 @@ int main(int argc, char **argv)
     OK(casehook_test_json(agent, "tracker", "{\"incident\": {\"title\": \"t\"}}", &json, &err));
     takes(json, "\"ok\":true");
     casehook_string_free(json);
+    OK(casehook_test_get_json(agent, "tracker", "1001", &json, &err));
+    takes(json, "\"ok\":true");
+    takes(json, "\"step\":\"get\"");
+    CHECK(strstr(json, "\"create\"") == NULL && strstr(json, "\"comment\"") == NULL);
+    casehook_string_free(json);
+    OK(casehook_test_get_json(agent, "tracker", "987654", &json, &err));
+    takes(json, "\"ok\":false");
+    casehook_string_free(json);
+    FAILS(casehook_test_get_json(agent, "tracker", "", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    FAILS(casehook_test_get_json(agent, "nobody", "1", &json, &err), CASEHOOK_ERROR_NOT_FOUND);
 
     OK(casehook_pause(agent, "tracker", &err));
     OK(casehook_push_many_json(agent, "tracker",

@@ -55,6 +55,10 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_test_json(agent, NULL, CASE, &json, &err), "connector");
     REFUSES(casehook_test_json(agent, "n", NULL, &json, &err), "params_json");
     REFUSES(casehook_test_json(agent, "n", CASE, NULL, &err), "out_json");
+    REFUSES(casehook_test_get_json(NULL, "n", "1", &json, &err), "agent");
+    REFUSES(casehook_test_get_json(agent, NULL, "1", &json, &err), "connector");
+    REFUSES(casehook_test_get_json(agent, "n", NULL, &json, &err), "external_id");
+    REFUSES(casehook_test_get_json(agent, "n", "1", NULL, &err), "out_json");
     REFUSES(casehook_presets_json(NULL, &err), "out_json");
     REFUSES(casehook_preset_json(NULL, "{}", &json, &err), "name");
     REFUSES(casehook_preset_json("github", "{}", NULL, &err), "out_json");
@@ -164,6 +168,8 @@ static void no_utf8(const casehook_agent *agent)
     REFUSES(casehook_preview_json(agent, "n", BAD, &json, &err), "params_json");
     REFUSES(casehook_test_json(agent, BAD, CASE, &json, &err), "connector");
     REFUSES(casehook_test_json(agent, "n", BAD, &json, &err), "params_json");
+    REFUSES(casehook_test_get_json(agent, BAD, "1", &json, &err), "connector");
+    REFUSES(casehook_test_get_json(agent, "n", BAD, &json, &err), "external_id");
     REFUSES(casehook_preset_json(BAD, "{}", &json, &err), "name");
     REFUSES(casehook_preset_json("github", BAD, &json, &err), "params_json");
     REFUSES(casehook_push(agent, BAD, &c, &id, &err), "connector");
@@ -262,6 +268,7 @@ static void every_call(const casehook_agent *agent, casehook_result expected)
     FAILS(casehook_resume(agent, "n", &err), expected);
     FAILS(casehook_preview_json(agent, "n", CASE, &json, &err), expected);
     FAILS(casehook_test_json(agent, "n", CASE, &json, &err), expected);
+    FAILS(casehook_test_get_json(agent, "n", "1", &json, &err), expected);
     FAILS(casehook_push(agent, "n", &c, &id, &err), expected);
     FAILS(casehook_push_json(agent, "n", CASE, &id, &err), expected);
     FAILS(casehook_push_many_json(agent, "n", "[]", &json, &err), expected);

@@ -169,7 +169,11 @@ static void call(casehook_agent *agent)
     case 5: agree(casehook_pause(agent, name(), to)); break;
     case 6: case 7: agree(casehook_resume(agent, name(), to)); break;
     case 8: gives(casehook_preview_json(agent, name(), text(), &json, to), &json); break;
-    case 9: gives(casehook_test_json(agent, name(), text(), &json, to), &json); break;
+    case 9:
+        gives(roll(2) ? casehook_test_json(agent, name(), text(), &json, to)
+                      : casehook_test_get_json(agent, name(), text(), &json, to),
+              &json);
+        break;
     case 10: case 11: case 12: counts(casehook_push(agent, name(), roll(20) ? &c : NULL, &id, to), &id); break;
     case 13: counts(casehook_push_json(agent, name(), text(), &id, to), &id); break;
     case 14: gives(casehook_push_many_json(agent, name(), text(), &json, to), &json); break;

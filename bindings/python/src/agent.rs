@@ -293,6 +293,10 @@ impl Agent {
         call(py, || text(&self.get()?.test(name, &Case::from_json(case)?)?))
     }
 
+    fn test_get(&self, py: Python<'_>, name: &str, external_id: &str) -> PyResult<String> {
+        call(py, || text(&self.get()?.test_get(name, external_id)?))
+    }
+
     fn pause(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         call(py, || Ok(self.get()?.pause(name)?))
     }

@@ -14,6 +14,7 @@ class CaseSystem:
     def __init__(self, port: int = 0, delay: float = 0.0) -> None:
         self.delay = delay
         self.tickets: dict[int, dict[str, Any]] = {}
+        self.methods: list[str] = []
         self.arrived = threading.Event()
         self.leave = threading.Event()
         self._lock = threading.Lock()
@@ -61,6 +62,7 @@ class CaseSystem:
     def _answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
         parts = path.strip("/").split("/")
         with self._lock:
+            self.methods.append(method)
             if method == "POST" and parts == ["tickets"]:
                 ticket = {"id": len(self.tickets) + 1, **json.loads(body), "notes": []}
                 self.tickets[ticket["id"]] = ticket

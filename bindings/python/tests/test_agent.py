@@ -203,6 +203,19 @@ def test_a_test_shows_both_sides(agent: casehook.Agent, system: CaseSystem) -> N
     assert list(agent.pushes()) == []
 
 
+def test_a_test_may_only_read(agent: casehook.Agent, system: CaseSystem) -> None:
+    written = agent.test("tracker", casehook.case("probe")).external_id
+    assert written is not None
+    before = len(system.methods)
+    report = agent.test("tracker", get_only=written)
+    assert report.ok and [step.step for step in report.steps] == ["get"]
+    assert (report.external_id, report.external_title) == (written, "probe")
+    assert system.methods[before:] == ["GET"]
+    assert not agent.test("tracker", get_only="987654").ok
+    with pytest.raises(casehook.ArgumentError):
+        agent.test("tracker", get_only="")
+
+
 def test_pause_resume_cancel_remove_stats(agent: casehook.Agent) -> None:
     agent.pause("tracker")
     push = agent.push("tracker", title="t")

@@ -93,14 +93,14 @@ fn not_ours(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Fin
 fn log(path: &Path) -> Option<Finding> {
     let log = beside(path, "-wal");
     let size = log.metadata().ok()?.len();
-    let shown = format!("the write-ahead log has {} MiB", size >> 20);
-    (size > LARGE_LOG_BYTES).then(|| {
-        Finding::warning(
+    Some(match size {
+        ..=LARGE_LOG_BYTES => Finding::ok("database", format!("the write-ahead log has {} KiB", size >> 10)),
+        _ => Finding::warning(
             "database",
-            shown,
+            format!("the write-ahead log has {} MiB", size >> 20),
             "a program reads the database without ever ending its transaction; end it (sqlite3 shells and \
              backup tools are the usual ones)",
-        )
+        ),
     })
 }
 
@@ -116,7 +116,10 @@ fn key(path: &Path) -> Finding {
         (true, Err(_)) => Finding::ok("key", "from CASEHOOK_KEY"),
         (false, Ok(metadata)) => not_ours("key", &file, &metadata)
             .unwrap_or_else(|| Finding::ok("key", format!("in {}; keep a copy of it apart", file.display()))),
-        (false, Err(_)) => Finding::ok("key", "none yet: it is made with the first stored secret"),
+        (false, Err(_)) => Finding::ok(
+            "key",
+            "there is no key file: it is made with the first stored secret",
+        ),
     }
 }
 

@@ -271,13 +271,25 @@ class Agent:
         """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing."""
         return _results.requests(self._native.preview(text(connector, "connector"), _arguments.params(params)))
 
-    def test(self, connector: str, params: Document) -> _results.TestReport:
+    def test(
+        self, connector: str, params: Document | None = None, *, get_only: str | None = None
+    ) -> _results.TestReport:
         """Runs the steps of this case against the target, for real, outside the outbox.
 
         It opens or updates an incident there and leaves nothing here. Stops at the first step that fails. Takes as long
         as the exchanges take.
+
+        With ``get_only``, an incident's id there, in place of a case it only reads that incident back: nothing changes,
+        here or there.
         """
-        return _results.report(self._native.test(text(connector, "connector"), _arguments.params(params)))
+        name = text(connector, "connector")
+        if get_only is None:
+            if params is None:
+                raise TypeError("params must be a case to write, unless get_only names an incident to read")
+            return _results.report(self._native.test(name, _arguments.params(params)))
+        if params is not None:
+            raise TypeError("get_only must be given without params: it writes no case")
+        return _results.report(self._native.test_get(name, text(get_only, "get_only")))
 
     def pause(self, connector: str) -> None:
         """Stops delivering for a connector until :meth:`resume`, across restarts. It accepts pushes meanwhile."""
