@@ -35,7 +35,7 @@ test-rust: needs-rust
 test-postgres: needs-rust ## the store in PostgreSQL, on a server of the tests' own (skipped where PostgreSQL is not installed)
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		echo "PostgreSQL is not here: what needs a server is skipped (Debian: apt-get install postgresql)"
-	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib store::postgres
+	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib -- store::postgres store::spool store::sqlite::spool
 	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
 
 bench-postgres: needs-rust ## pushes, deliveries and claims in PostgreSQL against its own commits (needs PostgreSQL and pgbench)

@@ -24,6 +24,8 @@ mod moving;
 mod proxy;
 #[path = "crash/server.rs"]
 mod server;
+#[path = "postgres/spool.rs"]
+mod spool;
 mod support;
 #[path = "postgres/tls.rs"]
 mod tls;
@@ -42,4 +44,10 @@ fn life() {
 #[test]
 fn host() {
     hosts::live();
+}
+
+/// Not a test by itself: a host that forwards what it spooled until it is killed.
+#[test]
+fn forwarder() {
+    spool::live();
 }

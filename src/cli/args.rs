@@ -71,6 +71,16 @@ pub(super) struct Global {
     /// Use a database of another user's, or in a folder that anybody may write to
     #[arg(long, global = true)]
     pub(super) trust_location: bool,
+    /// File that takes pushes while the PostgreSQL server cannot be reached
+    #[cfg(feature = "postgres")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CASEHOOK_SPOOL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(super) spool: Option<PathBuf>,
     /// How many threads deliver, from 1 to 64
     #[arg(long, value_name = "N", default_value_t = 4, global = true,
           value_parser = clap::value_parser!(u8).range(1..=64))]

@@ -48,7 +48,7 @@ impl Drop for Host {
     }
 }
 
-fn connector(base: &str, extra: serde_json::Value) -> Connector {
+pub fn connector(base: &str, extra: serde_json::Value) -> Connector {
     let body = r#"{"caseId":{{{case.id}}},"title":{{{case.title}}}}"#;
     let one = format!("{base}/issues/{{{{{{external.system.id}}}}}}");
     let mut config = json!({
@@ -181,8 +181,10 @@ fn ten_hosts_that_start_at_once_make_one_schema() {
         result.unwrap();
     }
     assert_eq!(
-        database.sql(&format!("SELECT version, name FROM {schema}.casehook_schema")),
-        "1|0001_initial"
+        database.sql(&format!(
+            "SELECT version, name FROM {schema}.casehook_schema ORDER BY version"
+        )),
+        "1|0001_initial\n2|0002_receipts"
     );
 }
 
