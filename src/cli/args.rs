@@ -191,6 +191,7 @@ Later pushes with the same case id update the same incident.")]
     /// Show where one push stands, and each exchange so far
     Status {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
     },
     /// List pushes, newest first
@@ -222,6 +223,7 @@ Example:
     )]
     Wait {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// How long at most
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
@@ -288,7 +290,11 @@ when the database cannot be used."
   casehook --db cases.db retry --failed --connector tracker")]
     Retry {
         /// The push's number
-        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        #[arg(
+            required_unless_present = "failed",
+            conflicts_with = "failed",
+            allow_negative_numbers = true
+        )]
         id: Option<i64>,
         /// All failed pushes, oldest first
         #[arg(long)]
@@ -300,6 +306,7 @@ when the database cannot be used."
     /// Give up a push that is not delivered
     Cancel {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
     },
     /// Tell a held push which incident it opened
@@ -310,6 +317,7 @@ in the case system, then:
     )]
     Adopt {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// The incident's id in the case system
         external_id: String,
@@ -317,6 +325,7 @@ in the case system, then:
     /// Remove a failed push for good
     Discard {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
     },
     /// Move the outbox of a file to a PostgreSQL database

@@ -268,3 +268,39 @@ fn a_cut_at_any_step_of_a_push_or_of_forwarding_stores_it_once() {
     );
     agent.close(PATIENCE).unwrap();
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_command_line_pushes_to_the_spool_and_takes_its_numbers() {
+    let Some(database) = database::shared() else {
+        return;
+    };
+    let system = CaseSystem::start();
+    let proxy = Proxy::to(database.port);
+    let (schema, folder) = (database.schema(), temp_dir());
+    let url = database.url_at(proxy.port, &schema);
+    let document = folder.path().join("connector.json");
+    std::fs::write(&document, json!({"config": system.config()}).to_string()).unwrap();
+    let run = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_casehook"))
+            .args(["--json", "--db", &url, "--spool"])
+            .arg(folder.path().join("spool"))
+            .args(args)
+            .env("CASEHOOK_KEY", "07".repeat(32))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{args:?}: {text}{said}");
+        text
+    };
+    run(&["configure", "c", document.to_str().unwrap()]);
+    proxy.close();
+    let pushed = run(&["push", "c", "--title", "away", "--case-id", "k"]);
+    assert!(pushed.contains("-1"), "{pushed}");
+    assert!(run(&["status", "-1"]).contains("queued"));
+    proxy.mend();
+    assert!(run(&["wait", "-1", "--timeout", "120"]).contains("delivered"));
+    assert_eq!(system.incidents_of("k").len(), 1);
+}
