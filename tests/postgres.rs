@@ -18,6 +18,8 @@ mod database;
 mod figures;
 #[path = "postgres/hosts.rs"]
 mod hosts;
+#[path = "postgres/languages.rs"]
+mod languages;
 #[path = "postgres/moving.rs"]
 mod moving;
 #[path = "postgres/proxy.rs"]
