@@ -129,23 +129,12 @@ impl Engine {
 
     /// The next thing to store or to send, or how long there is none.
     pub(crate) fn turn(&mut self, now: Now) -> Result<Next> {
-        self.mind_the_clock(now)?;
-        self.roster.refresh(now)?;
-        for gate in self.roster.gates.values_mut() {
-            gate.tick(now);
-        }
-        self.record_late(now)?;
+        self.look(now)?;
         if let Some(next) = self.follow(now)? {
             return Ok(next);
         }
-        for _ in 0..self.roster.rotation.len() {
-            let Some(id) = self.roster.rotation.pop_front() else {
-                break;
-            };
-            self.roster.rotation.push_back(id);
-            if let Some(next) = self.start_one(id, now)? {
-                return Ok(next);
-            }
+        if let Some(next) = self.start(now)? {
+            return Ok(next);
         }
         let mut wait = self.next_wake(now)?;
         if wait.is_some_and(|wait| wait > LONG) {
@@ -154,6 +143,40 @@ impl Engine {
             wait = self.next_wake(now)?;
         }
         Ok(Next::Wait(wait))
+    }
+
+    /// Beside an entry that ends a push: what begins next, so that one commit may do for both. It is not to be sent before
+    /// the entry is stored.
+    pub(crate) fn begin_beside(&mut self, entry: &Entry, now: Now) -> Result<Option<Next>> {
+        if !entry.ends_push() || self.store.shares_draining() {
+            return Ok(None);
+        }
+        self.look(now)?;
+        self.start(now)
+    }
+
+    /// What comes before anything is handed out.
+    fn look(&mut self, now: Now) -> Result<()> {
+        self.mind_the_clock(now)?;
+        self.roster.refresh(now)?;
+        for gate in self.roster.gates.values_mut() {
+            gate.tick(now);
+        }
+        self.record_late(now)
+    }
+
+    /// Begins, or goes on with, a push that is due; each connector has its turn.
+    fn start(&mut self, now: Now) -> Result<Option<Next>> {
+        for _ in 0..self.roster.rotation.len() {
+            let Some(id) = self.roster.rotation.pop_front() else {
+                break;
+            };
+            self.roster.rotation.push_back(id);
+            if let Some(next) = self.start_one(id, now)? {
+                return Ok(Some(next));
+            }
+        }
+        Ok(None)
     }
 
     /// After the wall clock was set back, nothing is to lie further ahead than it did.

@@ -2,7 +2,7 @@
 
 use super::flight::Flight;
 use crate::error::{ErrorKind, Result};
-use crate::model::{PushId, Timestamp};
+use crate::model::{PushId, PushState, Timestamp};
 use crate::outbox::{Outcome, Progress};
 use crate::store::Store;
 use crate::transport::Request;
@@ -30,11 +30,37 @@ impl Entry {
             Change::End(outcome) => record(store, id, outcome, now),
         }
     }
+
+    /// Stores it and the one that was handed out beside it, in one commit where that can be; how each ended.
+    pub(crate) fn store_with(
+        &self,
+        beside: &Entry,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> (Result<bool>, Result<bool>) {
+        let (Change::End(outcome), Change::Begin { progress, .. }) = (&self.change, &beside.change) else {
+            return (self.store(store, now), beside.store(store, now));
+        };
+        let ended = (self.flight.claim.push.id, outcome);
+        let begun = (beside.flight.claim.push.id, progress);
+        let (ended, begun) = store.record_and_begin(ended, begun, now);
+        (unless_gone(ended), begun)
+    }
+
+    /// Whether nothing follows for its push.
+    pub(super) fn ends_push(&self) -> bool {
+        matches!(&self.change, Change::End(outcome) if outcome.progress.state != PushState::Sending)
+    }
 }
 
-/// Nothing is left to store of a push that is no longer there. Whether all of it was stored.
+/// Stores what an exchange changed; whether all of it was stored.
 pub(super) fn record(store: &dyn Store, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
-    match store.record(id, outcome, now) {
+    unless_gone(store.record(id, outcome, now))
+}
+
+/// Nothing is left to store of a push that is no longer there.
+fn unless_gone(done: Result<bool>) -> Result<bool> {
+    match done {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         done => done,
     }

@@ -95,6 +95,9 @@ impl Engine {
         let id = flight.claim.push.id;
         if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
             gate.ended(id, outcome.health.as_ref());
+            if outcome.progress.state != PushState::Sending {
+                gate.in_flight = gate.in_flight.saturating_sub(1);
+            }
         }
         self.storing.push(id);
         let change = Change::End(outcome);
@@ -130,14 +133,17 @@ impl Engine {
             }
             (Change::End(outcome), Ok(stored)) => {
                 match outcome.progress.state {
-                    // What is not stored is in other hands, and goes on there.
                     PushState::Sending if stored => self.go_on(flight, outcome),
-                    _ => self.leave(connector, id),
+                    // What is not stored is in other hands, and goes on there.
+                    PushState::Sending => self.leave(connector, id),
+                    _ => {}
                 }
                 Ok(None)
             }
             (Change::End(outcome), Err(error)) => {
-                self.leave(connector, id);
+                if outcome.progress.state == PushState::Sending {
+                    self.leave(connector, id);
+                }
                 self.unrecorded.push((id, outcome));
                 Err(error)
             }

@@ -69,6 +69,9 @@ struct State {
     pruned_at: Option<Instant>,
 }
 
+/// What is left to do after something was done, or why the store could not take it.
+type Done<'a> = (MutexGuard<'a, State>, Result<Option<Next>>);
+
 impl Workers {
     /// Starts `count` threads.
     pub(crate) fn start(count: usize, engine: Engine, tools: Tools) -> Result<Workers> {
@@ -194,57 +197,96 @@ impl Shared {
         }
         self.look_around(&mut state);
         match state.engine.turn(self.tools.clock.now()) {
-            Ok(Next::Send(dispatch)) => self.exchange(state, seen, &dispatch),
-            Ok(Next::Store(entry)) => self.put(state, seen, entry),
             Ok(Next::Wait(wait)) => {
                 self.tools.bell.ring();
                 self.prune(&mut state);
                 self.sleep(state, seen, wait.map_or(POLL, |wait| wait.min(POLL)))
             }
+            Ok(next) => self.work_off(state, seen, next),
             Err(error) => self.store_failed(state, seen, &error),
         }
     }
 
-    /// Has an entry stored, and sends what may be sent then.
-    fn put<'a>(
+    /// Does what was handed out, and what follows from it at once.
+    fn work_off<'a>(
         &'a self,
-        state: MutexGuard<'a, State>,
+        mut state: MutexGuard<'a, State>,
         seen: u64,
-        entry: Box<Entry>,
+        next: Next,
     ) -> MutexGuard<'a, State> {
+        let mut left = Some(next);
+        while let Some(next) = left {
+            let done;
+            (state, done) = match next {
+                Next::Send(dispatch) => self.exchange(state, &dispatch),
+                Next::Store(entry) => self.put(state, entry),
+                Next::Wait(_) => return state,
+            };
+            left = match done {
+                Ok(next) => next,
+                Err(error) => return self.store_failed(state, seen, &error),
+            };
+        }
+        state
+    }
+
+    /// Has an entry stored, and where it ends a push, with it that another one begins. What may be done then.
+    fn put<'a>(&'a self, mut state: MutexGuard<'a, State>, entry: Box<Entry>) -> Done<'a> {
+        let beside = self.begin_beside(&mut state, &entry);
         // Whoever is idle looks whether there is more.
         self.work.ring_for_one();
         drop(state);
-        let done = entry.store(self.tools.store.as_ref(), self.tools.clock.now().wall);
-        let mut state = self.lock();
-        let stored = state.engine.stored(entry, done, self.tools.clock.now());
-        self.tools.bell.ring();
-        match stored {
-            Ok(Some(dispatch)) => self.exchange(state, seen, &dispatch),
-            Ok(None) => {
-                self.prune(&mut state);
-                state
+        let (store, wall) = (self.tools.store.as_ref(), self.tools.clock.now().wall);
+        let (ended, begun, beside) = match beside {
+            Some(Next::Store(begun)) => {
+                let (ended, done) = entry.store_with(&begun, store, wall);
+                (ended, Some((begun, done)), None)
             }
-            Err(error) => self.store_failed(state, seen, &error),
+            beside => (entry.store(store, wall), None, beside),
+        };
+        let mut state = self.lock();
+        let now = self.tools.clock.now();
+        let (mut next, mut trouble) = (beside, None);
+        for (entry, done) in [Some((entry, ended)), begun].into_iter().flatten() {
+            match state.engine.stored(entry, done, now) {
+                Ok(Some(dispatch)) => next = Some(Next::Send(dispatch)),
+                Ok(None) => {}
+                Err(error) => trouble = Some(error),
+            }
         }
+        self.tools.bell.ring();
+        self.prune(&mut state);
+        let next = match (next, trouble) {
+            (None, Some(error)) => Err(error),
+            (next, None) => Ok(next),
+            // The one is to be stored again, the other goes on.
+            (next, Some(error)) => {
+                log::error!("the outbox cannot be written, trying again: {error}");
+                Ok(next)
+            }
+        };
+        (state, next)
     }
 
-    /// Sends a request, and has stored what it came to.
-    fn exchange<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        seen: u64,
-        dispatch: &Dispatch,
-    ) -> MutexGuard<'a, State> {
+    /// What begins while an entry is stored; trouble with that shows at the next turn.
+    fn begin_beside(&self, state: &mut State, entry: &Entry) -> Option<Next> {
+        if self.stopping.load(Ordering::Acquire) {
+            return None;
+        }
+        self.look_around(state);
+        let next = state.engine.begin_beside(entry, self.tools.clock.now());
+        next.ok().flatten()
+    }
+
+    /// Sends a request; what it came to is to be stored.
+    fn exchange<'a>(&'a self, state: MutexGuard<'a, State>, dispatch: &Dispatch) -> Done<'a> {
         self.work.ring_for_one();
         drop(state);
         let result = self.tools.transport.send(&dispatch.request);
         let mut state = self.lock();
         let now = self.tools.clock.now();
-        match state.engine.complete(dispatch.push, result, now) {
-            Some(entry) => self.put(state, seen, entry),
-            None => state,
-        }
+        let entry = state.engine.complete(dispatch.push, result, now);
+        (state, Ok(entry.map(Next::Store)))
     }
 
     /// Becomes the process that drains, if no other one is.

@@ -23,6 +23,7 @@ macro_rules! conformance_suite {
                 coalesces_what_was_not_begun, counts_occurrences, keeps_the_limits_of_a_push,
                 does_not_reach_over_what_was_begun, lists_by_filter;
             deliver: claims_in_order_of_due_time, keeps_the_order_of_a_lane, begins_only_what_is_ready,
+                ends_one_and_begins_another,
                 records_every_field, drops_what_comes_after_a_cancel, links_and_marks,
                 tells_who_was_overtaken,
                 keeps_the_newest_attempts, puts_a_retried_push_first, decides_at_once, finds_the_interrupted,

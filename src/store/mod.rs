@@ -185,6 +185,19 @@ pub(crate) trait Store: Send + Sync {
     /// process has begun anew since, only the attempt and the health are stored, and the answer is false. `NotFound`
     /// when it is gone.
     fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool>;
+    /// [`Store::record`] of one push and [`Store::begin`] of another, in one transaction where the store can. How each
+    /// ended; a push that is gone does not keep the other from beginning.
+    fn record_and_begin(
+        &self,
+        ended: (PushId, &Outcome),
+        begun: (PushId, &Progress),
+        now: Timestamp,
+    ) -> (Result<bool>, Result<bool>) {
+        (
+            self.record(ended.0, ended.1, now),
+            self.begin(begun.0, begun.1, now),
+        )
+    }
     /// The pushes left in `sending` by a process that died, by number; where several drain, also those of the caller.
     fn interrupted(&self) -> Result<Vec<PushId>>;
     /// Pulls due times that lie further ahead than the wait they were reckoned with back to `now` plus that

@@ -76,6 +76,10 @@ pub(super) struct Bench {
     pub(super) seed: u64,
     /// Requests that wait for their answers, oldest first.
     pub(super) flying: VecDeque<Sent>,
+    /// Whether another push begins in the commit that ends one, as it does in the threads that drain.
+    pub(super) begins_beside: bool,
+    /// Requests that began so and that the test has not been told of.
+    pub(super) began: VecDeque<Sent>,
     /// How many incidents the obliging target has opened.
     pub(super) opened: u32,
 }
@@ -148,6 +152,8 @@ impl Bench {
             },
             seed: 1,
             flying: VecDeque::new(),
+            begins_beside: false,
+            began: VecDeque::new(),
             opened: 0,
         };
         bench.engine.recover(bench.now).unwrap();
@@ -268,8 +274,30 @@ impl Bench {
     }
 
     fn put(&mut self, entry: Box<Entry>) -> Result<Option<Box<Dispatch>>> {
-        let done = entry.store(self.store.as_ref(), self.now.wall);
-        self.engine.stored(entry, done, self.now)
+        let beside = match self.begins_beside {
+            true => self.engine.begin_beside(&entry, self.now)?,
+            false => None,
+        };
+        let wall = self.now.wall;
+        let Some(Next::Store(begun)) = beside else {
+            let done = entry.store(self.store.as_ref(), wall);
+            if let Some(Next::Send(dispatch)) = beside {
+                self.note(&dispatch);
+            }
+            return self.engine.stored(entry, done, self.now);
+        };
+        let (ended, done) = entry.store_with(&begun, self.store.as_ref(), wall);
+        let ended = self.engine.stored(entry, ended, self.now);
+        if let Some(dispatch) = self.engine.stored(begun, done, self.now)? {
+            self.note(&dispatch);
+        }
+        ended
+    }
+
+    fn note(&mut self, dispatch: &Dispatch) {
+        let sent = Sent::of(dispatch);
+        self.flying.push_back(sent.clone());
+        self.began.push_back(sent);
     }
 
     /// How long the engine wants to sleep; panics when it wants to send.
@@ -379,6 +407,7 @@ impl Bench {
     /// The process dies, and another one takes over.
     pub(super) fn crash(&mut self) {
         self.flying.clear();
+        self.began.clear();
         self.seed += 1;
         self.engine = engine(&self.store, self.seed);
         self.engine.recover(self.now).unwrap();

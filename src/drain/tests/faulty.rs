@@ -131,6 +131,17 @@ impl Store for FaultyStore {
     fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
         self.run("record", |store| store.record(id, outcome, now))
     }
+    fn record_and_begin(
+        &self,
+        ended: (PushId, &Outcome),
+        begun: (PushId, &Progress),
+        now: Timestamp,
+    ) -> (Result<bool>, Result<bool>) {
+        let both = self.run("record_and_begin", |store| {
+            Ok(store.record_and_begin(ended, begun, now))
+        });
+        both.unwrap_or_else(|error| (Err(error.clone()), Err(error)))
+    }
     fn interrupted(&self) -> Result<Vec<PushId>> {
         self.run("interrupted", |store| store.interrupted())
     }

@@ -179,8 +179,9 @@ fn changes(host: usize, policy: usize) -> Value {
 }
 
 impl World {
-    fn new(policy: usize) -> World {
+    fn new(policy: usize, begins_beside: bool) -> World {
         let mut bench = Bench::empty();
+        bench.begins_beside = begins_beside;
         for name in CONNECTORS {
             bench.configure(name, changes(0, policy));
         }
@@ -268,13 +269,22 @@ impl World {
         self.pushes.insert(id, known);
     }
 
-    /// Sends one request and holds it against the promises.
+    /// Sends one request, if there is one.
     fn turn(&mut self) -> bool {
+        let under_way = self.under_way();
+        let sent = self.bench.turn().ok();
+        let sent: Vec<Sent> = self.bench.began.drain(..).chain(sent).collect();
+        sent.iter()
+            .for_each(|sent| self.hold_to_promises(sent, &under_way));
+        !sent.is_empty()
+    }
+
+    fn under_way(&self) -> BTreeSet<PushId> {
         let sending = |id: &&PushId| self.bench.state(**id) == PushState::Sending;
-        let under_way: BTreeSet<PushId> = self.pushes.keys().filter(sending).copied().collect();
-        let Ok(sent) = self.bench.turn() else {
-            return false;
-        };
+        self.pushes.keys().filter(sending).copied().collect()
+    }
+
+    fn hold_to_promises(&self, sent: &Sent, under_way: &BTreeSet<PushId>) {
         let known = &self.pushes[&sent.push];
         let status = self.bench.status(sent.push);
         assert_eq!(status.state, PushState::Sending);
@@ -293,11 +303,10 @@ impl World {
         if is_write {
             let what = [sent.host.clone(), sent.line.clone(), sent.body.clone()];
             assert!(!known.done.contains(&what), "{sent:?} was done");
-            if known.open.contains(&write(&sent)) {
+            if known.open.contains(&write(sent)) {
                 assert!(status.uncertain, "{sent:?} is repeated unmarked");
             }
         }
-        true
     }
 
     fn end(&mut self, sent: &Sent, how: How) {
@@ -318,7 +327,11 @@ impl World {
         {
             known.open.clear();
         }
+        let under_way = self.under_way();
         self.bench.end(sent, result);
+        while let Some(began) = self.bench.began.pop_front() {
+            self.hold_to_promises(&began, &under_way);
+        }
     }
 
     fn leave_open(&mut self, sent: &Sent) {
@@ -459,8 +472,8 @@ proptest! {
 
     /// Whatever happens: order per case, nothing done twice unmarked, and all of it comes to an end.
     #[test]
-    fn keeps_its_promises(ops in proptest::collection::vec(any_op(), 1..80), policy in 0..3usize) {
-        let mut world = World::new(policy);
+    fn keeps_its_promises(ops in proptest::collection::vec(any_op(), 1..80), policy in 0..3usize, beside in any::<bool>()) {
+        let mut world = World::new(policy, beside);
         for op in &ops {
             world.apply(op);
         }
@@ -469,8 +482,8 @@ proptest! {
 
     /// Where nobody refuses for good or decides by hand: one incident a case, each comment once.
     #[test]
-    fn opens_one_incident_a_case(ops in proptest::collection::vec(gentle_op(), 1..80), find in any::<bool>()) {
-        let mut world = World::new(if find { 2 } else { 0 });
+    fn opens_one_incident_a_case(ops in proptest::collection::vec(gentle_op(), 1..80), find in any::<bool>(), beside in any::<bool>()) {
+        let mut world = World::new(if find { 2 } else { 0 }, beside);
         for op in &ops {
             world.apply(op);
         }

@@ -131,3 +131,55 @@ fn a_connector_that_was_removed_leaves_nothing_behind() {
     assert_eq!(bench.wait(), None);
     assert_eq!(bench.state(id), PushState::Cancelled);
 }
+
+#[test]
+fn one_ends_and_another_begins_in_one_commit() {
+    let mut bench = Bench::new(json!({
+        "maxInFlight": 1, "createOnly": true, "getIncidentUrl": null, "getIncidentResponseExternalTitleKey": null,
+    }));
+    bench.begins_beside = true;
+    let ids = ["a", "b", "c"].map(|id| bench.push(case(id)));
+    bench.send();
+    for place in 0..3 {
+        assert_eq!(bench.state(ids[place]), PushState::Sending);
+        bench.store.fail("begin", StoreFault::Before);
+        bench.store.fail("record", StoreFault::Before);
+        if place == 2 {
+            // The last one ends alone.
+            bench.store.heal();
+        }
+        bench.oblige();
+        bench.store.heal();
+        assert_eq!(bench.state(ids[place]), PushState::Delivered);
+        let began: Vec<_> = bench.began.drain(..).map(|sent| sent.push).collect();
+        assert_eq!(began, ids.get(place + 1).copied().as_slice());
+    }
+    assert!(bench.flying.is_empty());
+    assert_eq!(bench.opened, 3);
+}
+
+#[test]
+fn where_both_cannot_be_stored_the_one_is_stored_later_and_the_other_not_sent() {
+    for fault in FAULTS {
+        let mut bench = Bench::new(json!({
+            "createOnly": true, "getIncidentUrl": null, "getIncidentResponseExternalTitleKey": null,
+        }));
+        bench.begins_beside = true;
+        let ids = ["a", "b", "c"].map(|id| bench.push(case(id)));
+        let sent = bench.send();
+        let reply = bench.reply(&sent);
+        bench.store.fail("record_and_begin", fault);
+        assert!(bench.try_end(&sent, Ok(reply)).is_err());
+        assert!(bench.began.is_empty() && bench.flying.is_empty());
+        bench.run();
+        for id in ids {
+            let status = bench.status(id);
+            assert_eq!(
+                (status.state, status.uncertain),
+                (PushState::Delivered, false),
+                "{fault:?}"
+            );
+        }
+        assert_eq!(bench.opened, 3);
+    }
+}

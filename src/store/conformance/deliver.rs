@@ -77,6 +77,38 @@ pub(crate) fn begins_only_what_is_ready(store: &dyn Store) {
     assert_eq!(store.status(second).unwrap().unwrap().updated_at, at(3));
 }
 
+pub(crate) fn ends_one_and_begins_another(store: &dyn Store) {
+    let a = connector(store, "a").id;
+    let ids: Vec<PushId> = (0..4).map(|_| push(store, a, case(""), false, at(0))).collect();
+    let progress = |id| store.load(id).unwrap().unwrap().push.progress;
+    let end = |id| {
+        let claim = store.load(id).unwrap().unwrap();
+        outcome(in_state(&claim, PushState::Delivered))
+    };
+    send(store, ids[0], PushState::Sending, at(1));
+    let done = store.record_and_begin((ids[0], &end(ids[0])), (ids[1], &progress(ids[1])), at(2));
+    assert_eq!((done.0.unwrap(), done.1.unwrap()), (true, true));
+    assert_eq!(state(store, ids[0]), PushState::Delivered);
+    assert_eq!(state(store, ids[1]), PushState::Sending);
+
+    let next = progress(ids[2]);
+    decide(store, ids[2], PushState::Cancelled, at(3));
+    let done = store.record_and_begin((ids[1], &end(ids[1])), (ids[2], &next), at(4));
+    assert_eq!(
+        (done.0.unwrap(), done.1.unwrap()),
+        (true, false),
+        "it was cancelled"
+    );
+    assert_eq!(state(store, ids[1]), PushState::Delivered);
+
+    // One that is gone does not keep the other from beginning.
+    let gone = end(ids[1]);
+    let done = store.record_and_begin((PushId::from(999), &gone), (ids[3], &progress(ids[3])), at(5));
+    assert_eq!(done.0.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(done.1.unwrap());
+    assert_eq!(state(store, ids[3]), PushState::Sending);
+}
+
 pub(crate) fn records_every_field(store: &dyn Store) {
     let a = connector(store, "a").id;
     let id = push(store, a, commented("c", &[("1", "x"), ("2", "y")]), true, at(0));

@@ -265,6 +265,27 @@ impl Store for SqliteStore {
             .write_grouped(move |conn| record::record(conn, id, &outcome, now))
     }
 
+    fn record_and_begin(
+        &self,
+        (ended, outcome): (PushId, &Outcome),
+        (begun, progress): (PushId, &Progress),
+        now: Timestamp,
+    ) -> (Result<bool>, Result<bool>) {
+        let (kept, next) = (outcome.clone(), progress.clone());
+        let both = self.db.write_grouped(move |conn| {
+            let recorded = record::record(conn, ended, &kept, now)?;
+            Ok((recorded, claim::begin(conn, begun, &next, now)?))
+        });
+        match both {
+            Ok((recorded, began)) => (Ok(recorded), Ok(began)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let recorded = self.record(ended, outcome, now);
+                (recorded, self.begin(begun, progress, now))
+            }
+            Err(error) => (Err(error.clone()), Err(error)),
+        }
+    }
+
     fn interrupted(&self) -> Result<Vec<PushId>> {
         self.db.read(claim::interrupted)
     }
