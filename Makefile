@@ -37,7 +37,7 @@ test-postgres: needs-rust $(PYTHON_ENV)/ready ## the store in PostgreSQL, in all
 		echo "PostgreSQL is not here: what needs a server is skipped (Debian: apt-get install postgresql)"
 	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib -- store::postgres store::spool
 	$(CARGO) build -q -p casehook-c --features postgres
-	$(CC) -std=c99 -Wall -Wextra -Werror -Iinclude -o $(TARGET)/postgres-c bindings/c/tests/postgres.c \
+	$(CC) -std=c99 -Wall -Wextra -Werror -I include -o $(TARGET)/postgres-c bindings/c/tests/postgres.c \
 		$(TARGET)/debug/libcasehook.a -pthread -ldl -lm
 	rm -rf $(PYTHON_ENV)/postgres
 	CARGO="$(firstword $(CARGO))" $(PYTHON_ENV)/bin/maturin build -q --profile dev --features postgres \

@@ -49,4 +49,5 @@ def main(url: str, spool: str, connector: str) -> None:
         assert agent.status(spooled).id == agent.wait(spooled, timeout=120).id
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

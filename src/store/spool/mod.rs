@@ -10,8 +10,9 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -33,6 +34,8 @@ use crate::transport::TlsPolicy;
 
 /// How many pushes a list has when nobody says.
 const LISTED: usize = 100;
+/// How many batches of other names are looked at each time that history is pruned.
+const LOOKS: usize = 10;
 
 /// The outbox in a database, with the pushes that have not got there.
 pub(crate) struct SpooledStore {
@@ -40,6 +43,8 @@ pub(crate) struct SpooledStore {
     far: Arc<Far>,
     keys: Arc<Keys>,
     forwarder: Forwarder,
+    /// Up to which spooled push it was looked at whether its other name is still needed.
+    looked_at: Mutex<PushId>,
 }
 
 /// Where a push is.
@@ -76,6 +81,7 @@ impl SpooledStore {
             far,
             keys,
             forwarder,
+            looked_at: Mutex::new(PushId::from(0)),
         })
     }
 
@@ -106,6 +112,27 @@ impl SpooledStore {
             Spooled::Forwarded(to) => Place::Far(to),
             Spooled::Unknown => Place::Nowhere,
         })
+    }
+
+    /// Forgets the other names of pushes that are gone; a part of them at a time, in turn.
+    fn forget_names(&self, far: &PostgresStore) -> Result<()> {
+        let mut after = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..LOOKS {
+            let names = self.near.forwarded_after(*after)?;
+            let Some((last, _)) = names.last() else {
+                *after = PushId::from(0);
+                break;
+            };
+            *after = *last;
+            let there: Vec<PushId> = names.iter().map(|(_, to)| *to).collect();
+            let gone: HashSet<PushId> = far.gone(&there)?.into_iter().collect();
+            let of_gone = names.iter().filter(|(_, to)| gone.contains(to));
+            let of_gone: Vec<PushId> = of_gone.map(|(id, _)| *id).collect();
+            if !of_gone.is_empty() {
+                self.near.forget(&of_gone)?;
+            }
+        }
+        self.near.forget_pruned()
     }
 
     /// Does with a push what has to be done with it where it is. It may be forwarded in between: then it is `NotFound` or
@@ -345,25 +372,8 @@ impl Store for SpooledStore {
         let far = self.far()?;
         let more = far.prune(retention, now)?;
         self.near.prune(retention, now)?;
-        let mut after = PushId::from(0);
-        loop {
-            let names = self.near.forwarded_after(after)?;
-            let Some((last, _)) = names.last() else {
-                self.near.forget(&[])?;
-                return Ok(more);
-            };
-            after = *last;
-            let there: Vec<PushId> = names.iter().map(|(_, to)| *to).collect();
-            let gone = far.gone(&there)?;
-            let forgotten: Vec<PushId> = names
-                .iter()
-                .filter(|(_, to)| gone.contains(to))
-                .map(|(id, _)| *id)
-                .collect();
-            if !forgotten.is_empty() {
-                self.near.forget(&forgotten)?;
-            }
-        }
+        self.forget_names(far)?;
+        Ok(more)
     }
 
     fn note_drainer(&self, pid: Option<u32>, now: Timestamp) -> Result<()> {

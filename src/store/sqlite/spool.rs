@@ -291,18 +291,26 @@ impl SqliteStore {
         })
     }
 
-    /// Forgets what these pushes became, and all that was cancelled or discarded here and is pruned by now.
+    /// Forgets what these pushes became.
     pub(crate) fn forget(&self, ids: &[PushId]) -> Result<()> {
         self.db.write(|conn| {
             for id in ids {
                 run(conn, "DELETE FROM spooled WHERE push_id = ?1", [id.get()])?;
             }
+            Ok(())
+        })
+    }
+
+    /// Forgets what was cancelled or discarded here and is pruned by now.
+    pub(crate) fn forget_pruned(&self) -> Result<()> {
+        self.db.write(|conn| {
             run(
                 conn,
-                "DELETE FROM spooled WHERE forwarded_to IS NULL AND push_id NOT IN (SELECT id FROM pushes)",
+                "DELETE FROM spooled WHERE forwarded_to IS NULL \
+                 AND NOT EXISTS (SELECT 1 FROM pushes WHERE pushes.id = push_id)",
                 [],
-            )?;
-            Ok(())
+            )
+            .map(drop)
         })
     }
 }
