@@ -32,11 +32,20 @@ test: test-rust test-python test-postgres ## every test that needs nothing but t
 test-rust: needs-rust
 	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
 
-test-postgres: needs-rust ## the store in PostgreSQL, on a server of the tests' own (skipped where PostgreSQL is not installed)
+test-postgres: needs-rust $(PYTHON_ENV)/ready ## the store in PostgreSQL, in all languages, on a server of the tests' own (skipped where PostgreSQL is not installed)
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		echo "PostgreSQL is not here: what needs a server is skipped (Debian: apt-get install postgresql)"
-	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib store::postgres
-	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
+	$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --lib -- store::postgres store::spool
+	$(CARGO) build -q -p casehook-c --features postgres
+	$(CC) -std=c99 -Wall -Wextra -Werror -I include -o $(TARGET)/postgres-c bindings/c/tests/postgres.c \
+		$(TARGET)/debug/libcasehook.a -pthread -ldl -lm
+	rm -rf $(PYTHON_ENV)/postgres
+	CARGO="$(firstword $(CARGO))" $(PYTHON_ENV)/bin/maturin build -q --profile dev --features postgres \
+		-m bindings/python/Cargo.toml -o $(PYTHON_ENV)/postgres/wheels
+	$(PYTHON_ENV)/bin/python -m pip install -q --no-deps --target $(PYTHON_ENV)/postgres $(PYTHON_ENV)/postgres/wheels/*.whl
+	CASEHOOK_POSTGRES_C="$(TARGET)/postgres-c" PYTHONPATH="$(PYTHON_ENV)/postgres" \
+		CASEHOOK_POSTGRES_PYTHON="$(PYTHON_ENV)/bin/python $(CURDIR)/bindings/python/tests/postgres.py" \
+		$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
 
 bench-postgres: needs-rust ## pushes, deliveries and claims in PostgreSQL against its own commits (needs PostgreSQL and pgbench)
 	$(CARGO) test -q -p casehook --features cli,postgres --test postgres -- --ignored --nocapture figures

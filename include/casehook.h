@@ -407,6 +407,17 @@ casehook_result casehook_options_set_trust_location(struct casehook_options *opt
                                                     struct casehook_error **err);
 
 /**
+ * With an outbox in PostgreSQL: the file that takes pushes while the server cannot be reached, and forwards them in order,
+ * each once, when it can. None by default: a push then fails with BUSY. Their numbers are negative and stay valid.
+ * casehook_open() refuses a spool before a file.
+ *
+ * Ownership: the text is copied. Threads: one at a time for one object. Errors: ARGUMENT.
+ */
+casehook_result casehook_options_set_spool(struct casehook_options *options,
+                                           const char *path,
+                                           struct casehook_error **err);
+
+/**
  * Opens the database at `path`, creating it (readable by its owner alone) when it is not there, and starts the threads
  * that deliver what it holds. `options` may be NULL for the defaults. Opening the same database again in one process
  * gives another agent that shares the store and the threads.

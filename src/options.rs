@@ -23,6 +23,7 @@ pub struct Options {
     pub(crate) secret_env: Vec<String>,
     pub(crate) secret_dir: Option<PathBuf>,
     pub(crate) trust_location: bool,
+    pub(crate) spool: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -38,6 +39,7 @@ impl Default for Options {
             secret_env: Vec::new(),
             secret_dir: None,
             trust_location: false,
+            spool: None,
         }
     }
 }
@@ -104,6 +106,15 @@ impl Options {
     /// put files beside it can replace it).
     pub fn trust_location(mut self, trust: bool) -> Options {
         self.trust_location = trust;
+        self
+    }
+
+    /// With an outbox in PostgreSQL: the file that takes pushes while the server cannot be reached, and forwards them in order,
+    /// each once, when it can (default none: `push` then fails with `Busy`). Each database needs a spool of its own, on a
+    /// disk of the host's own. Pushes in it have negative numbers, which stay valid afterwards. See the manual's chapter on
+    /// PostgreSQL.
+    pub fn spool(mut self, file: impl Into<PathBuf>) -> Options {
+        self.spool = Some(file.into());
         self
     }
 }

@@ -18,12 +18,16 @@ mod database;
 mod figures;
 #[path = "postgres/hosts.rs"]
 mod hosts;
+#[path = "postgres/languages.rs"]
+mod languages;
 #[path = "postgres/moving.rs"]
 mod moving;
 #[path = "postgres/proxy.rs"]
 mod proxy;
 #[path = "crash/server.rs"]
 mod server;
+#[path = "postgres/spool.rs"]
+mod spool;
 mod support;
 #[path = "postgres/tls.rs"]
 mod tls;
@@ -42,4 +46,10 @@ fn life() {
 #[test]
 fn host() {
     hosts::live();
+}
+
+/// Not a test by itself: a host that forwards what it spooled until it is killed.
+#[test]
+fn forwarder() {
+    spool::live();
 }

@@ -1,6 +1,7 @@
 //! What all agents of one database file in one process share: the store, the network, the threads.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,10 +51,16 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn open(place: &Place, options: &Options) -> Result<Core> {
+    /// `spool` is that of the options, its path resolved.
+    pub(super) fn open(place: &Place, spool: Option<&Path>, options: &Options) -> Result<Core> {
         let key = match &options.key {
             Some(key) => KeySource::Given(key.clone()),
             None => KeySource::Default,
+        };
+        let retention = Retention {
+            max_queued: options.max_queued,
+            history_age: options.history_age,
+            history_count: options.history_count,
         };
         let (guard, store) = match place {
             Place::File(path) => {
@@ -62,7 +69,16 @@ impl Core {
                 let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, key)?);
                 (Some(guard), store)
             }
-            Place::Server(url) => (None, server(url, key, options)?),
+            Place::Server(url) => {
+                let guard = match spool {
+                    Some(spool) => {
+                        location::check(spool, options.trust_location)?;
+                        Some(Arc::new(ProcessGuard::take(spool)?))
+                    }
+                    None => None,
+                };
+                (guard, server(url, spool, key, options, retention)?)
+            }
         };
         let bell = Arc::new(Bell::default());
         let ring = Arc::clone(&bell);
@@ -79,11 +95,7 @@ impl Core {
                 env: options.secret_env.clone(),
                 dir: options.secret_dir.clone(),
             },
-            retention: Retention {
-                max_queued: options.max_queued,
-                history_age: options.history_age,
-                history_count: options.history_count,
-            },
+            retention,
             workers: Mutex::new(None),
             documents: Mutex::new(HashMap::new()),
             sessions: Mutex::new(0),
@@ -100,6 +112,10 @@ impl Core {
     /// Whether this process is the one that opened it, and not a fork of it.
     pub(super) fn is_own_process(&self) -> bool {
         self.pid == std::process::id()
+    }
+
+    pub(super) fn is_of(&self, place: &Place) -> bool {
+        self.place == *place
     }
 
     pub(super) fn is_shut(&self) -> bool {
@@ -166,7 +182,11 @@ impl Core {
             Some(workers) => workers.somebody_drains(),
             // Its threads may hold the lock, which another look at the file would drop.
             None if self.is_shut() => true,
-            None => noted.is_some() && DrainLock::new(&self.path).is_held_elsewhere(),
+            None => match &self.place {
+                Place::File(path) => noted.is_some() && DrainLock::new(path).is_held_elsewhere(),
+                // Its own leases end with whoever held them.
+                Place::Server(_) => true,
+            },
         };
         Ok(noted.filter(|_| there))
     }
@@ -235,13 +255,24 @@ impl Core {
 }
 
 #[cfg(feature = "postgres")]
-fn server(url: &str, key: KeySource, options: &Options) -> Result<Arc<dyn Store>> {
+fn server(
+    url: &str,
+    spool: Option<&Path>,
+    key: KeySource,
+    options: &Options,
+    retention: Retention,
+) -> Result<Arc<dyn Store>> {
     use crate::store::postgres::PostgresStore;
-    Ok(Arc::new(PostgresStore::open(url, key, &options.settings.tls())?))
+    use crate::store::spool::SpooledStore;
+    let tls = options.settings.tls();
+    Ok(match spool {
+        Some(spool) => Arc::new(SpooledStore::open(url, spool, key, &tls, retention)?),
+        None => Arc::new(PostgresStore::open(url, key, &tls)?),
+    })
 }
 
 #[cfg(not(feature = "postgres"))]
-fn server(_: &str, _: KeySource, _: &Options) -> Result<Arc<dyn Store>> {
+fn server(_: &str, _: Option<&Path>, _: KeySource, _: &Options, _: Retention) -> Result<Arc<dyn Store>> {
     let message = "this casehook was built without PostgreSQL; build it with the feature `postgres`, or give the path \
                    of a file";
     Err(Error::new(ErrorKind::Argument, message).at("path"))

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use self::core::Core;
+use self::place::Place;
 use self::registry::Slot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
@@ -49,7 +50,8 @@ impl Agent {
     ///
     /// With the feature `postgres`, a `path` that begins with `postgres://` or `postgresql://` names a schema of a
     /// PostgreSQL database (parameter `schema`, default `casehook`) that many hosts push to and drain together; see the
-    /// manual's chapter on PostgreSQL. `Busy` then says that the server cannot be reached.
+    /// manual's chapter on PostgreSQL. `Busy` then says that the server cannot be reached; with [`Options::spool`] it opens
+    /// all the same.
     ///
     /// # Errors
     /// `SchemaTooNew` and `Corrupt` leave the file as it is; `SecondCopy` when another copy of casehook in this process
@@ -62,6 +64,10 @@ impl Agent {
         let (place, slot) = registry::slot(path.as_ref())?;
         let mut held = slot.lock();
         let core = match held.upgrade().filter(|core| !core.is_shut()) {
+            Some(core) if !core.is_of(&place) => {
+                let message = "this process uses the file as the spool of a database server; open the server";
+                return Err(Error::new(ErrorKind::Argument, message).at("path"));
+            }
             Some(core) => {
                 if options.drain {
                     core.start_draining(options.workers)?;
@@ -69,7 +75,7 @@ impl Agent {
                 core
             }
             None => {
-                let core = Arc::new(Core::open(&place, &options)?);
+                let core = open_core(&place, &options)?;
                 *held = Arc::downgrade(&core);
                 core
             }
@@ -114,6 +120,30 @@ impl Agent {
             )),
         }
     }
+}
+
+/// Opens what all agents of the place are going to share, with its spool.
+fn open_core(place: &Place, options: &Options) -> Result<Arc<Core>> {
+    let refused = |message: &str| Err(Error::new(ErrorKind::Argument, message).at("spool"));
+    let Some(spool) = &options.spool else {
+        return Ok(Arc::new(Core::open(place, None, options)?));
+    };
+    if let Place::File(_) = place {
+        return refused(
+            "a spool belongs before a database server, and the outbox is a file; leave the spool out",
+        );
+    }
+    let (file, slot) = registry::slot(spool)?;
+    let Place::File(path) = &file else {
+        return refused("a spool is a file; give its path");
+    };
+    let mut held = slot.lock();
+    if held.upgrade().is_some_and(|core| !core.is_shut()) {
+        return refused("this process has the file open already; give each outbox a spool of its own");
+    }
+    let core = Arc::new(Core::open(place, Some(path), options)?);
+    *held = Arc::downgrade(&core);
+    Ok(core)
 }
 
 impl std::fmt::Debug for Agent {

@@ -71,6 +71,16 @@ pub(super) struct Global {
     /// Use a database of another user's, or in a folder that anybody may write to
     #[arg(long, global = true)]
     pub(super) trust_location: bool,
+    /// File that takes pushes while the PostgreSQL server cannot be reached
+    #[cfg(feature = "postgres")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CASEHOOK_SPOOL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(super) spool: Option<PathBuf>,
     /// How many threads deliver, from 1 to 64
     #[arg(long, value_name = "N", default_value_t = 4, global = true,
           value_parser = clap::value_parser!(u8).range(1..=64))]
@@ -181,6 +191,7 @@ Later pushes with the same case id update the same incident.")]
     /// Show where one push stands, and each exchange so far
     Status {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
     },
     /// List pushes, newest first
@@ -212,6 +223,7 @@ Example:
     )]
     Wait {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// How long at most
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
@@ -278,7 +290,11 @@ when the database cannot be used."
   casehook --db cases.db retry --failed --connector tracker")]
     Retry {
         /// The push's number
-        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        #[arg(
+            required_unless_present = "failed",
+            conflicts_with = "failed",
+            allow_negative_numbers = true
+        )]
         id: Option<i64>,
         /// All failed pushes, oldest first
         #[arg(long)]
@@ -290,6 +306,7 @@ when the database cannot be used."
     /// Give up a push that is not delivered
     Cancel {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
     },
     /// Tell a held push which incident it opened
@@ -300,6 +317,7 @@ in the case system, then:
     )]
     Adopt {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// The incident's id in the case system
         external_id: String,
@@ -307,6 +325,7 @@ in the case system, then:
     /// Remove a failed push for good
     Discard {
         /// The push's number
+        #[arg(allow_negative_numbers = true)]
         id: i64,
     },
     /// Move the outbox of a file to a PostgreSQL database

@@ -306,6 +306,10 @@ impl Session<'_> {
             options = options.key(input::key(file)?);
         }
         options = options.trust_location(global.trust_location);
+        #[cfg(feature = "postgres")]
+        if let Some(spool) = global.spool.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+            options = options.spool(spool);
+        }
         Ok(options)
     }
 

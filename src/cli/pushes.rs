@@ -42,9 +42,18 @@ pub(super) fn push(session: &mut Session<'_>, name: &str, case: &CaseArgs) -> Re
         for id in &ids {
             s.out.json(&json!({"id": id}));
         }
-        if agent.stats()?.drained_by.is_none() {
-            let drain = s.command("drain");
-            s.out.text(&format!("Deliver with {drain}."));
+        match agent.stats() {
+            Ok(stats) if stats.drained_by.is_none() => {
+                let drain = s.command("drain");
+                s.out.text(&format!("Deliver with {drain}."));
+            }
+            Ok(_) => {}
+            // Stored all the same, which is what counts.
+            Err(error) if error.is_retryable() => {
+                s.out
+                    .text(&format!("Forwarded by whoever next has the spool open: {error}"));
+            }
+            Err(error) => return Err(error.into()),
         }
         Ok(failure::OK)
     })

@@ -137,7 +137,9 @@ impl Workers {
 
     /// Whether there is a process that drains, this one or another.
     pub(crate) fn somebody_drains(&self) -> bool {
-        self.shared.tools.lock.is_held_elsewhere() || self.is_draining()
+        let lock = self.shared.tools.lock.as_ref();
+        // Without one, everybody may drain, and the store knows who does.
+        self.is_draining() || lock.is_none_or(DrainLock::is_held_elsewhere)
     }
 
     /// Whether this process drains.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 /// The number of a push: positive, unique in its database, growing in the order of acceptance.
+///
+/// Negative for one that was accepted while the database server could not be reached: see [`crate::Options::spool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct PushId(i64);

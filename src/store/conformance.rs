@@ -1,6 +1,7 @@
 //! What every `Store` has to pass: one function a claim of the trait, given an empty store.
 
 pub(crate) mod accept;
+pub(crate) mod ageing;
 pub(crate) mod connectors;
 pub(crate) mod counting;
 pub(crate) mod deliver;
@@ -23,11 +24,10 @@ macro_rules! conformance_suite {
                 coalesces_what_was_not_begun, counts_occurrences, keeps_the_limits_of_a_push,
                 does_not_reach_over_what_was_begun, lists_by_filter;
             deliver: claims_in_order_of_due_time, keeps_the_order_of_a_lane, begins_only_what_is_ready,
-                ends_one_and_begins_another,
-                records_every_field, drops_what_comes_after_a_cancel, links_and_marks,
-                tells_who_was_overtaken,
-                keeps_the_newest_attempts, puts_a_retried_push_first, decides_at_once, finds_the_interrupted,
-                pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, notes_the_drainer,
+                ends_one_and_begins_another, records_every_field, drops_what_comes_after_a_cancel,
+                links_and_marks, tells_who_was_overtaken, keeps_the_newest_attempts,
+                puts_a_retried_push_first, decides_at_once, finds_the_interrupted;
+            ageing: pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, notes_the_drainer,
                 says_closed_after_close;
             counting: counts_exchanges, remembers_what_is_gone;
             random: keeps_its_promises_at_random, works_from_many_threads;

@@ -249,3 +249,21 @@ pub unsafe extern "C" fn casehook_options_set_trust_location(
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe { set(options, err, |options| Ok(options.trust_location(trust))) }
 }
+
+/// With an outbox in PostgreSQL: the file that takes pushes while the server cannot be reached, and forwards them in order,
+/// each once, when it can. None by default: a push then fails with BUSY. Their numbers are negative and stay valid.
+/// casehook_open() refuses a spool before a file.
+///
+/// Ownership: the text is copied. Threads: one at a time for one object. Errors: ARGUMENT.
+///
+/// # Safety
+/// `options` is NULL or live and used by no other thread, `path` NULL or a string, `err` can be written or is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn casehook_options_set_spool(
+    options: *mut casehook_options,
+    path: *const c_char,
+    err: *mut *mut casehook_error,
+) -> casehook_result {
+    // SAFETY: the pointers are as the caller promises; NULL is checked for.
+    unsafe { set(options, err, |options| Ok(options.spool(text!(path)))) }
+}

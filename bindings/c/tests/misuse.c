@@ -122,6 +122,10 @@ static void null_everywhere(const casehook_agent *agent)
     REFUSES(casehook_options_set_secret_dir(NULL, "d", &err), "options");
     REFUSES(casehook_options_set_trust_location(NULL, true, &err), "options");
     REFUSES(casehook_options_set_secret_dir(options, NULL, &err), "path");
+    REFUSES(casehook_options_set_spool(NULL, "s", &err), "options");
+    REFUSES(casehook_options_set_spool(options, NULL, &err), "path");
+    OK(casehook_options_set_spool(options, "never.spool", &err));
+    REFUSES(casehook_open("never.db", options, &(casehook_agent *){NULL}, &err), "spool");
     OK(casehook_options_set_workers(options, 65, &err));
     REFUSES(casehook_open("never.db", options, &(casehook_agent *){NULL}, &err), "workers");
     casehook_options_free(options);

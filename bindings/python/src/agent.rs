@@ -57,6 +57,7 @@ impl Agent {
         secret_env: Vec<String>,
         secret_dir: Option<PathBuf>,
         trust_location: bool,
+        spool: Option<PathBuf>,
     ) -> PyResult<Agent> {
         let open = || {
             let age = duration(Some(history_seconds))?.unwrap_or(Duration::MAX);
@@ -75,6 +76,9 @@ impl Agent {
             }
             if let Some(directory) = secret_dir {
                 options = options.allow_secret_files(directory);
+            }
+            if let Some(file) = spool {
+                options = options.spool(file);
             }
             Ok(casehook::Agent::open(path, options)?)
         };

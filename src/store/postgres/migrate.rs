@@ -10,11 +10,18 @@ use crate::error::{Error, ErrorKind, Result};
 type Migration = (i32, &'static str, &'static str);
 
 /// Released migrations, oldest first. Append only.
-const MIGRATIONS: &[Migration] = &[(
-    1,
-    "0001_initial",
-    include_str!("../../../migrations/postgres/0001_initial.sql"),
-)];
+const MIGRATIONS: &[Migration] = &[
+    (
+        1,
+        "0001_initial",
+        include_str!("../../../migrations/postgres/0001_initial.sql"),
+    ),
+    (
+        2,
+        "0002_receipts",
+        include_str!("../../../migrations/postgres/0002_receipts.sql"),
+    ),
+];
 
 /// How long a host waits for another one that migrates, in milliseconds.
 const PATIENCE_MS: u64 = 5 * 60 * 1000;
@@ -95,7 +102,8 @@ fn create(conn: &Conn, schema: &str) -> Sql<()> {
     let taken: Option<String> = conn.one(
         "SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE nspname = $1 AND relname IN ('meta', 'drainers', 'connectors', 'gates', 'vault', 'secrets', 'pushes', \
-         'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'exchanges', 'changes') \
+         'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'exchanges', 'changes', \
+         'receipts') \
          LIMIT 1",
         &[&schema],
         |row| get(row, 0),
@@ -149,10 +157,16 @@ mod tests {
     use super::*;
 
     /// A released migration never changes.
-    const PINNED: &[(&str, &str)] = &[(
-        "0001_initial",
-        "313c60ca37c0d5cb09c9b7c7b7ec40d2b08d105d43e8a7f7d08a5196afc3dae8",
-    )];
+    const PINNED: &[(&str, &str)] = &[
+        (
+            "0001_initial",
+            "313c60ca37c0d5cb09c9b7c7b7ec40d2b08d105d43e8a7f7d08a5196afc3dae8",
+        ),
+        (
+            "0002_receipts",
+            "6f4b9810c18f76ec76a484296982c881f85e43edc7e35659d60bbb461406c1a7",
+        ),
+    ];
 
     #[test]
     fn migrations_are_those_that_were_released() {

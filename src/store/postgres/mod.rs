@@ -19,10 +19,11 @@ mod lease;
 mod migrate;
 mod pool;
 mod read;
+mod receipt;
 mod record;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
 mod text;
 mod tls;
 mod vault;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 
 use self::address::Address;
 use self::lease::Lease;
+pub(in crate::store) use self::pool::Lost;
 use self::pool::Pool;
 use self::record::Held;
 use self::row::get;
@@ -95,6 +97,94 @@ impl PostgresStore {
         self.pool.write(|conn| arrive::import(conn, instance, give))?;
         self.lease.tell();
         Ok(self.pool.address.named())
+    }
+
+    /// The number that tells this outbox from every other.
+    pub(in crate::store) fn instance(&self) -> Result<String> {
+        let instance = self.pool.glance(|conn| {
+            conn.one("SELECT value FROM meta WHERE name = 'instance'", &[], |row| {
+                get(row, 0)
+            })
+        })?;
+        instance.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Corrupt,
+                "casehook's schema is not whole; restore a backup",
+            )
+        })
+    }
+
+    /// As `enqueue`, once for all calls under this key: later ones return what the first one stored. Keys in `settled` are
+    /// not going to be used again.
+    pub(in crate::store) fn enqueue_once(
+        &self,
+        key: &str,
+        settled: &[String],
+        pushes: Vec<NewPush>,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<Vec<PushId>, Lost> {
+        self.store_pushes(pushes, retention, now, Some((key, settled)))
+    }
+
+    /// Forgets keys as `enqueue_once` does.
+    pub(in crate::store) fn settle(&self, keys: &[String]) -> Result<()> {
+        self.pool.note(|conn| receipt::forget(conn, keys))
+    }
+
+    /// Which of these pushes are not there any more.
+    pub(in crate::store) fn gone(&self, ids: &[PushId]) -> Result<Vec<PushId>> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        self.pool.glance(|conn| {
+            conn.all(
+                "SELECT asked.id FROM unnest($1::bigint[]) AS asked (id) WHERE NOT EXISTS \
+                 (SELECT 1 FROM pushes WHERE pushes.id = asked.id)",
+                &[&ids],
+                |row| get::<i64>(row, 0).map(PushId::from),
+            )
+        })
+    }
+
+    fn store_pushes(
+        &self,
+        pushes: Vec<NewPush>,
+        retention: &Retention,
+        now: Timestamp,
+        receipt: Option<(&str, &[String])>,
+    ) -> Result<Vec<PushId>, Lost> {
+        let pushes = pushes
+            .into_iter()
+            .map(make_ready)
+            .collect::<Result<Vec<_>>>()
+            .map_err(Lost::entirely)?;
+        let room = self.room(pushes.len(), retention);
+        let (ids, count) = self.pool.write_or_tell(|conn| {
+            if let Some((key, settled)) = receipt {
+                receipt::forget(conn, settled)?;
+                if let Some(ids) = receipt::take(conn, key)? {
+                    return Ok((ids, None));
+                }
+            }
+            let ids = enqueue::enqueue(conn, &pushes, now)?;
+            let count = match room {
+                Some(count) => count,
+                None => enqueue::undelivered(conn)?,
+            };
+            enqueue::refuse_overflow(count, retention)?;
+            if let Some((key, _)) = receipt {
+                receipt::write(conn, key, &ids)?;
+            }
+            Ok((ids, Some(count)))
+        })?;
+        if let Some(count) = count {
+            let mut known = lock(&self.undelivered);
+            let at = known
+                .filter(|_| room.is_some())
+                .map_or_else(Instant::now, |(at, _)| at);
+            *known = Some((at, count));
+        }
+        self.lease.tell();
+        Ok(ids)
     }
 
     fn key(&self) -> RwLockReadGuard<'_, KeyHolder> {
@@ -180,25 +270,8 @@ impl Store for PostgresStore {
     }
 
     fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
-        let pushes = pushes.into_iter().map(make_ready).collect::<Result<Vec<_>>>()?;
-        let room = self.room(pushes.len(), retention);
-        let (ids, count) = self.pool.write(|conn| {
-            let ids = enqueue::enqueue(conn, &pushes, now)?;
-            let count = match room {
-                Some(count) => count,
-                None => enqueue::undelivered(conn)?,
-            };
-            enqueue::refuse_overflow(count, retention)?;
-            Ok((ids, count))
-        })?;
-        let mut known = lock(&self.undelivered);
-        let at = known
-            .filter(|_| room.is_some())
-            .map_or_else(Instant::now, |(at, _)| at);
-        *known = Some((at, count));
-        drop(known);
-        self.lease.tell();
-        Ok(ids)
+        self.store_pushes(pushes, retention, now, None)
+            .map_err(|lost| lost.error)
     }
 
     fn status(&self, id: PushId) -> Result<Option<PushStatus>> {

@@ -63,22 +63,28 @@ impl Pool {
 
     /// Runs `work` in one transaction and commits when it returns `Ok`. It may be run several times.
     pub(super) fn write<T>(&self, work: impl FnMut(&Conn) -> Sql<T>) -> Result<T> {
+        self.write_or_tell(work).map_err(|lost| lost.error)
+    }
+
+    /// The same; a failure says whether it may have been stored all the same.
+    pub(super) fn write_or_tell<T>(&self, work: impl FnMut(&Conn) -> Sql<T>) -> Result<T, Lost> {
         self.transact(Commit::Durable, work)
     }
 
     /// The same for what may be forgotten when the server crashes.
     pub(super) fn note<T>(&self, work: impl FnMut(&Conn) -> Sql<T>) -> Result<T> {
-        self.transact(Commit::Quick, work)
+        self.transact(Commit::Quick, work).map_err(|lost| lost.error)
     }
 
     /// Runs `work` on one snapshot.
     pub(super) fn read<T>(&self, work: impl FnMut(&Conn) -> Sql<T>) -> Result<T> {
-        self.transact(Commit::Read, work)
+        self.transact(Commit::Read, work).map_err(|lost| lost.error)
     }
 
     /// Runs `work` outside any transaction; it may be run several times.
     pub(super) fn glance<T>(&self, mut work: impl FnMut(&Conn) -> Sql<T>) -> Result<T> {
         self.persist(|conn| work(conn).map_err(Ended::Undone))
+            .map_err(|lost| lost.error)
     }
 
     /// Closes the connections when the calls at work have ended, within limits. Later calls err with `Closed`.
@@ -98,7 +104,7 @@ impl Pool {
         self.io.stop();
     }
 
-    fn transact<T>(&self, commit: Commit, mut work: impl FnMut(&Conn) -> Sql<T>) -> Result<T> {
+    fn transact<T>(&self, commit: Commit, mut work: impl FnMut(&Conn) -> Sql<T>) -> Result<T, Lost> {
         self.persist(|conn| {
             let begin = match commit {
                 Commit::Durable => "BEGIN; SELECT txid_current()",
@@ -116,11 +122,11 @@ impl Pool {
     }
 
     /// Runs `work` on a connection until it is done, or is not going to be.
-    fn persist<T>(&self, mut work: impl FnMut(&Conn) -> Result<T, Ended<T>>) -> Result<T> {
+    fn persist<T>(&self, mut work: impl FnMut(&Conn) -> Result<T, Ended<T>>) -> Result<T, Lost> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let conn = self.take()?;
+            let conn = self.take().map_err(Lost::entirely)?;
             let fault = match work(&conn) {
                 Ok(value) => {
                     self.give_back(conn);
@@ -136,7 +142,11 @@ impl Pool {
                 }
                 Err(Ended::Unanswered(number, value)) => {
                     self.discard(conn);
-                    match self.was_committed(&number)? {
+                    let committed = self.was_committed(&number).map_err(|error| Lost {
+                        error,
+                        in_doubt: true,
+                    })?;
+                    match committed {
                         true => return Ok(value),
                         false => Fault::Broken("the connection was cut".to_owned()),
                     }
@@ -144,7 +154,7 @@ impl Pool {
             };
             let again = fault.is_conflict() || fault.is_broken();
             if !again || tries >= TRIES {
-                return Err(fault.into_error());
+                return Err(Lost::entirely(fault.into_error()));
             }
             if fault.is_conflict() {
                 std::thread::sleep(Duration::from_micros(fastrand::u64(200..5_000)));
@@ -252,6 +262,23 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work that is not known to be stored.
+pub(in crate::store) struct Lost {
+    pub(in crate::store) error: Error,
+    /// Whether it may be stored all the same.
+    pub(in crate::store) in_doubt: bool,
+}
+
+impl Lost {
+    /// It is not stored.
+    pub(in crate::store) fn entirely(error: Error) -> Lost {
+        Lost {
+            error,
+            in_doubt: false,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::store::conformance::conformance_suite;
     unreachable_pub,
     reason = "shared with test programs that use more of it"
 )]
-mod server;
+pub(in crate::store) mod server;
 
 /// A store in a schema of its own.
 fn open(server: &server::Server, schema: &str) -> PostgresStore {

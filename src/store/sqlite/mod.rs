@@ -19,8 +19,10 @@ pub(in crate::store) mod record;
 #[cfg(test)]
 mod rekey_tests;
 mod row;
+#[cfg(feature = "postgres")]
+pub(in crate::store) mod spool;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
 pub(in crate::store) mod vault;
 
 use std::path::Path;

@@ -9,17 +9,17 @@ use crate::model::PushState;
 use crate::store::conformance::conformance_suite;
 
 /// A directory that is gone when the test is over.
-pub(super) struct TempDir(PathBuf);
+pub(in crate::store) struct TempDir(PathBuf);
 
 impl TempDir {
-    pub(super) fn new() -> TempDir {
+    pub(in crate::store) fn new() -> TempDir {
         let name = format!("casehook-{}-{:016x}", std::process::id(), fastrand::u64(..));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
         TempDir(path)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::store) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

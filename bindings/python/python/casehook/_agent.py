@@ -42,6 +42,9 @@ class Agent:
     ``trust_location``
         use a database of another user's, or in a folder that anybody may write to; whoever can put files beside it can
         replace it
+    ``spool``
+        with an outbox in PostgreSQL, the file that takes pushes while the server cannot be reached and forwards them, each
+        once, when it can; their numbers are negative and stay valid
 
     As a context manager it is closed at the end. An agent that is forgotten is closed when the interpreter exits.
     """
@@ -62,6 +65,7 @@ class Agent:
         secret_env: Iterable[str] = (),
         secret_dir: str | os.PathLike[str] | None = None,
         trust_location: bool = False,
+        spool: str | os.PathLike[str] | None = None,
     ) -> None:
         self._closed = True
         self._path = _arguments.path(path, "path")
@@ -78,6 +82,7 @@ class Agent:
             _arguments.texts(secret_env, "secret_env"),
             None if secret_dir is None else _arguments.path(secret_dir, "secret_dir"),
             bool(trust_location),
+            None if spool is None else _arguments.path(spool, "spool"),
         )
         self._closed = False
         self._pid = os.getpid()

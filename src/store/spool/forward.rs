@@ -1,0 +1,225 @@
+//! The thread that forwards what was spooled, in order, when the database is back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use super::far::Far;
+use super::keys;
+use crate::connector::Connector;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Timestamp;
+use crate::outbox::NewPush;
+use crate::process::{Bell, DrainLock};
+use crate::store::postgres::PostgresStore;
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::spool::Bundle;
+use crate::store::{Retention, Store};
+
+/// How often it is looked for what other processes spooled, and how long a database that fails is left alone.
+const POLL: Duration = Duration::from_secs(1);
+/// How long closing waits for what is under way, once its connection is closed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Forwards as long as it lives.
+pub(super) struct Forwarder {
+    line: Arc<Line>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread works with.
+struct Line {
+    near: Arc<SqliteStore>,
+    far: Arc<Far>,
+    keys: Arc<keys::Keys>,
+    retention: Retention,
+    /// One process at a time forwards from a spool, or the order would be lost.
+    lock: DrainLock,
+    work: Bell,
+    stopping: AtomicBool,
+    ended: Bell,
+}
+
+impl Forwarder {
+    pub(super) fn start(
+        near: &Arc<SqliteStore>,
+        far: &Arc<Far>,
+        keys: &Arc<keys::Keys>,
+        retention: Retention,
+        lock: DrainLock,
+    ) -> Result<Forwarder> {
+        let line = Arc::new(Line {
+            near: Arc::clone(near),
+            far: Arc::clone(far),
+            keys: Arc::clone(keys),
+            retention,
+            lock,
+            work: Bell::default(),
+            stopping: AtomicBool::new(false),
+            ended: Bell::default(),
+        });
+        let own = Arc::clone(&line);
+        let thread = std::thread::Builder::new()
+            .name("casehook-spool".to_owned())
+            .spawn(move || own.run())
+            .map_err(|error| Error::internal(format!("no thread could be started: {error}")))?;
+        Ok(Forwarder {
+            line,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// There is something to forward.
+    pub(super) fn wake(&self) {
+        self.line.work.ring();
+    }
+
+    /// Forwards nothing more after what is under way.
+    pub(super) fn stop(&self) {
+        self.line.stopping.store(true, Ordering::Release);
+        self.line.work.ring();
+    }
+
+    /// Waits for the end of what is under way, within limits.
+    pub(super) fn join(&self) {
+        self.stop();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            self.line.ended.wait_beyond(0, Some(PATIENCE));
+            if !thread.is_finished() && self.line.ended.count() == 0 {
+                log::warn!("closed while a push was being forwarded; the next start ends it");
+                return;
+            }
+            // A panic there has said so itself.
+            let _ = thread.join();
+        }
+        self.line.lock.release();
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+impl Line {
+    fn run(&self) {
+        // Also when it panics.
+        struct End<'a>(&'a Bell);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.ring();
+            }
+        }
+        let _end = End(&self.ended);
+        let mut said = String::new();
+        while !self.stopping.load(Ordering::Acquire) {
+            let seen = self.work.count();
+            match self.turn() {
+                Ok(true) => said.clear(),
+                Ok(false) => self.work.wait_beyond(seen, Some(POLL)),
+                Err(error) => {
+                    let text = error.to_string();
+                    if text != said {
+                        log::warn!("pushes stay in the spool: {text}");
+                        said = text;
+                    }
+                    // Not woken by new pushes: they cannot go either.
+                    self.pause();
+                }
+            }
+        }
+    }
+
+    fn pause(&self) {
+        let until = std::time::Instant::now() + POLL;
+        while !self.stopping.load(Ordering::Acquire) {
+            let seen = self.work.count();
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() || self.stopping.load(Ordering::Acquire) {
+                return;
+            }
+            self.work.wait_beyond(seen, Some(left));
+        }
+    }
+
+    /// Forwards what one call pushed; false when there is nothing, or another process does it.
+    fn turn(&self) -> Result<bool> {
+        if !self.near.anything_waits()? {
+            self.lock.release();
+            return Ok(false);
+        }
+        if !self.lock.try_acquire()? {
+            return Ok(false);
+        }
+        let far = self.far.get()?;
+        // Before anything is marked as under way, so that what waits for a database that is away can be cancelled.
+        far.data_version()?;
+        let Some(mut bundle) = self.near.take_bundle()? else {
+            return Ok(false);
+        };
+        let pushes = std::mem::take(&mut bundle.pushes);
+        self.forward(far, &bundle, pushes)?;
+        self.far.ring();
+        Ok(true)
+    }
+
+    fn forward(&self, far: &PostgresStore, bundle: &Bundle, pushes: Vec<NewPush>) -> Result<()> {
+        let coalesce = match coalesces(far, &bundle.connector) {
+            Ok(coalesce) => coalesce,
+            Err(error) => return self.leave(bundle, error),
+        };
+        let pushes = pushes
+            .into_iter()
+            .map(|push| NewPush { coalesce, ..push })
+            .collect();
+        let settled = self.keys.take_settled();
+        let stored = far.enqueue_once(&bundle.key, &settled, pushes, &self.retention, bundle.accepted_at);
+        match stored {
+            Ok(ids) if ids.len() == bundle.ids.len() => {
+                self.near.forwarded(&bundle.ids, &ids)?;
+                self.keys.settle(bundle.key.clone());
+                Ok(())
+            }
+            Ok(_) => Err(Error::new(
+                ErrorKind::Corrupt,
+                "the database knows a spooled push otherwise than the spool; the spool's file was copied or put back",
+            )),
+            Err(lost) => {
+                self.keys.settle_again(settled);
+                match lost.error.kind() {
+                    ErrorKind::NotFound => {
+                        let keys = bundle
+                            .ids
+                            .iter()
+                            .map(|_| keys::new())
+                            .collect::<Result<Vec<_>>>()?;
+                        let now = Timestamp::from(SystemTime::now());
+                        self.near.refuse(&bundle.ids, &keys, &lost.error, now)
+                    }
+                    _ if lost.in_doubt => Err(lost.error),
+                    _ => self.leave(bundle, lost.error),
+                }
+            }
+        }
+    }
+
+    /// Lets a bundle wait that is certainly not stored, and passes the reason on.
+    fn leave(&self, bundle: &Bundle, why: Error) -> Result<()> {
+        if !bundle.begun {
+            self.near.give_back(&bundle.ids)?;
+        }
+        Err(why)
+    }
+}
+
+/// Whether pushes of the connector may take the place of earlier ones, as it is configured now.
+fn coalesces(far: &PostgresStore, name: &str) -> Result<bool> {
+    let Some(stored) = far.connector(name)? else {
+        return Ok(false);
+    };
+    let connector = Connector::restore(&stored.name, &stored.config, &stored.warnings, Vec::new())?;
+    Ok(connector.config.coalesce)
+}

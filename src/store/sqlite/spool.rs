@@ -1,0 +1,335 @@
+//! What the spool before a database server keeps in its file: the pushes that wait to be forwarded, what the others became,
+//! and the connectors as they were last seen there.
+
+use rusqlite::{Connection, params};
+
+use super::db::{all, one, run};
+use super::fault::Sql;
+use super::{SqliteStore, claim, connectors, enqueue, meta};
+use crate::error::{Error, Result};
+use crate::model::{PushId, Timestamp};
+use crate::outbox::{ConnectorId, NewPush};
+use crate::store::{Retention, StoredConnector};
+
+/// Beside the tables of every database of casehook's. A push that is here was spooled under the key of its call, and is
+/// forwarded once `forwarded_to` is set; then only this row is left of it.
+const TABLES: &str = "\
+CREATE TABLE IF NOT EXISTS spooled (
+  push_id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
+  forwarded_to INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS spooled_here ON spooled (push_id) WHERE forwarded_to IS NULL;
+CREATE INDEX IF NOT EXISTS spooled_keys ON spooled (key) WHERE forwarded_to IS NULL;";
+
+/// Under this name in `meta` stands the number of the database that the spool belongs to.
+const SPOOL_OF: &str = "spool_of";
+
+/// How many rows a look at what may be forgotten takes.
+const BATCH: i64 = 500;
+
+/// What one call pushed, or what is left of it to be forwarded.
+pub(crate) struct Bundle {
+    pub(crate) key: String,
+    /// The numbers here, in the order of `pushes`.
+    pub(crate) ids: Vec<PushId>,
+    pub(crate) pushes: Vec<NewPush>,
+    pub(crate) connector: String,
+    pub(crate) accepted_at: Timestamp,
+    /// Whether it was tried before, and may be there already.
+    pub(crate) begun: bool,
+}
+
+/// Where a push is that was spooled.
+pub(crate) enum Spooled {
+    Here,
+    Forwarded(PushId),
+    Unknown,
+}
+
+impl SqliteStore {
+    /// Makes the file a spool, if it is none yet. `Argument` for the outbox of its own that delivers.
+    pub(crate) fn become_spool(&self) -> Result<()> {
+        self.db.write(|conn| {
+            let is_spool = one(
+                conn,
+                "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'spooled'",
+                [],
+                |_| Ok(()),
+            )?;
+            if is_spool.is_none() && !connectors::list(conn)?.is_empty() {
+                let message =
+                    "it is the path of an outbox with connectors of its own; give the spool a new file";
+                return Err(Error::new(crate::error::ErrorKind::Argument, message)
+                    .at("spool")
+                    .into());
+            }
+            conn.execute_batch(TABLES)?;
+            Ok(())
+        })
+    }
+
+    /// Ties the spool to the database of that number. `Argument` when it is tied to another one.
+    pub(crate) fn tie(&self, instance: &str) -> Result<()> {
+        self.db.write(|conn| match meta(conn, SPOOL_OF)? {
+            None => run(
+                conn,
+                "INSERT INTO meta (name, value) VALUES (?1, ?2)",
+                params![SPOOL_OF, instance],
+            )
+            .map(drop),
+            Some(known) if known == instance => Ok(()),
+            Some(_) => {
+                let message = "the spool belongs to another database, and its pushes go there; give each database a spool \
+                               of its own";
+                Err(Error::new(crate::error::ErrorKind::Argument, message)
+                    .at("spool")
+                    .into())
+            }
+        })
+    }
+
+    /// Keeps the connectors as they are there, under the same numbers; without secrets, health and pauses. With `all`, there
+    /// are no others.
+    pub(crate) fn mirror(&self, seen: &[StoredConnector], all: bool) -> Result<()> {
+        self.db.write(|conn| {
+            if all {
+                run(conn, "UPDATE connectors SET removed = 1", [])?;
+            }
+            for connector in seen {
+                run(
+                    conn,
+                    "INSERT INTO connectors (id, name, revision, config, warnings, target, created_at, updated_at) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET \
+                     name = ?2, revision = ?3, config = ?4, warnings = ?5, target = ?6, updated_at = ?8, removed = 0",
+                    params![
+                        connector.id.0,
+                        connector.name,
+                        connector.revision,
+                        connector.config,
+                        connector.warnings,
+                        connector.target,
+                        connector.created_at.as_millis(),
+                        connector.updated_at.as_millis(),
+                    ],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes the pushes of one call in. `begun`: they may be in the database already.
+    pub(crate) fn spool(
+        &self,
+        key: &str,
+        pushes: Vec<NewPush>,
+        begun: bool,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<Vec<PushId>> {
+        let pushes: Vec<_> = pushes
+            .into_iter()
+            .map(|push| {
+                // Which revision there is, and what can be absorbed, is known where they are forwarded to.
+                enqueue::make_ready(NewPush {
+                    revision: None,
+                    coalesce: false,
+                    ..push
+                })
+            })
+            .collect::<Result<_>>()?;
+        self.db.write(|conn| {
+            let ids = enqueue::enqueue(conn, &pushes, retention, now)?;
+            for id in &ids {
+                run(
+                    conn,
+                    "INSERT INTO spooled (push_id, key) VALUES (?1, ?2)",
+                    params![id.get(), key],
+                )?;
+                if begun {
+                    begin(conn, *id)?;
+                }
+            }
+            Ok(ids)
+        })
+    }
+
+    /// Whether anything waits to be forwarded.
+    pub(crate) fn anything_waits(&self) -> Result<bool> {
+        self.db.read(|conn| Ok(first_key(conn)?.is_some()))
+    }
+
+    /// The call that comes next, as one that is under way from now on: nothing of it can be cancelled any more.
+    pub(crate) fn take_bundle(&self) -> Result<Option<Bundle>> {
+        self.db.write(|conn| {
+            let Some(key) = first_key(conn)? else {
+                return Ok(None);
+            };
+            let rows = all(
+                conn,
+                "SELECT p.id, p.connector_id, c.name, p.created_at, p.state = 'sending' FROM spooled AS s \
+                 JOIN pushes AS p ON p.id = s.push_id JOIN connectors AS c ON c.id = p.connector_id \
+                 WHERE s.key = ?1 AND s.forwarded_to IS NULL AND p.state IN ('queued', 'sending') ORDER BY p.id",
+                [&key],
+                |row| {
+                    Ok((
+                        PushId::from(row.get::<_, i64>(0)?),
+                        ConnectorId(row.get(1)?),
+                        row.get::<_, String>(2)?,
+                        super::row::time(row, 3)?,
+                        row.get::<_, bool>(4)?,
+                    ))
+                },
+            )?;
+            let mut bundle = Bundle {
+                key,
+                ids: Vec::new(),
+                pushes: Vec::new(),
+                connector: String::new(),
+                accepted_at: Timestamp::from_millis(0),
+                begun: false,
+            };
+            for (id, connector, name, accepted_at, begun) in rows {
+                let Some(case) = claim::case(conn, id)? else {
+                    continue;
+                };
+                begin(conn, id)?;
+                bundle.ids.push(id);
+                bundle.connector = name;
+                bundle.accepted_at = accepted_at;
+                bundle.begun |= begun;
+                bundle.pushes.push(NewPush {
+                    connector,
+                    revision: None,
+                    case,
+                    coalesce: false,
+                });
+            }
+            Ok(Some(bundle))
+        })
+    }
+
+    /// Notes what the pushes became, and forgets them.
+    pub(crate) fn forwarded(&self, ids: &[PushId], to: &[PushId]) -> Result<()> {
+        self.db.write(|conn| {
+            for (id, to) in ids.iter().zip(to) {
+                run(
+                    conn,
+                    "UPDATE spooled SET forwarded_to = ?2 WHERE push_id = ?1",
+                    [id.get(), to.get()],
+                )?;
+                run(conn, "DELETE FROM pushes WHERE id = ?1", [id.get()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets them wait again: they are not in the database.
+    pub(crate) fn give_back(&self, ids: &[PushId]) -> Result<()> {
+        self.db.write(|conn| {
+            for id in ids {
+                run(
+                    conn,
+                    "UPDATE pushes SET state = 'queued' WHERE id = ?1 AND state = 'sending'",
+                    [id.get()],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives them up, until somebody retries them: the database does not take them. Each under a key of its own then.
+    pub(crate) fn refuse(&self, ids: &[PushId], keys: &[String], why: &Error, now: Timestamp) -> Result<()> {
+        self.db.write(|conn| {
+            for (id, key) in ids.iter().zip(keys) {
+                run(
+                    conn,
+                    "UPDATE pushes SET state = 'failed', updated_at = ?2, error_code = ?3, error_kind = 'permanent', \
+                     error_message = ?4, error_step = 'create', error_retryable = 0 WHERE id = ?1",
+                    params![id.get(), now.as_millis(), why.kind().name(), why.message()],
+                )?;
+                run(
+                    conn,
+                    "UPDATE spooled SET key = ?2 WHERE push_id = ?1",
+                    params![id.get(), key],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where a push is that has this number here.
+    pub(crate) fn place_of(&self, id: PushId) -> Result<Spooled> {
+        self.db.read(|conn| {
+            let to = one(
+                conn,
+                "SELECT forwarded_to FROM spooled WHERE push_id = ?1",
+                [id.get()],
+                |row| row.get::<_, Option<i64>>(0),
+            )?;
+            Ok(match to {
+                None => Spooled::Unknown,
+                Some(None) => Spooled::Here,
+                Some(Some(to)) => Spooled::Forwarded(PushId::from(to)),
+            })
+        })
+    }
+
+    /// Some of those that were forwarded, oldest first, behind this number: what they became.
+    pub(crate) fn forwarded_after(&self, after: PushId) -> Result<Vec<(PushId, PushId)>> {
+        self.db.read(|conn| {
+            all(
+                conn,
+                "SELECT push_id, forwarded_to FROM spooled WHERE push_id > ?1 AND forwarded_to IS NOT NULL \
+                 ORDER BY push_id LIMIT ?2",
+                [after.get(), BATCH],
+                |row| {
+                    let id = |at| row.get::<_, i64>(at).map(PushId::from);
+                    Ok((id(0)?, id(1)?))
+                },
+            )
+        })
+    }
+
+    /// Forgets what these pushes became.
+    pub(crate) fn forget(&self, ids: &[PushId]) -> Result<()> {
+        self.db.write(|conn| {
+            for id in ids {
+                run(conn, "DELETE FROM spooled WHERE push_id = ?1", [id.get()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets what was cancelled or discarded here and is pruned by now.
+    pub(crate) fn forget_pruned(&self) -> Result<()> {
+        self.db.write(|conn| {
+            run(
+                conn,
+                "DELETE FROM spooled WHERE forwarded_to IS NULL \
+                 AND NOT EXISTS (SELECT 1 FROM pushes WHERE pushes.id = push_id)",
+                [],
+            )
+            .map(drop)
+        })
+    }
+}
+
+fn first_key(conn: &Connection) -> Sql<Option<String>> {
+    one(
+        conn,
+        "SELECT s.key FROM spooled AS s JOIN pushes AS p ON p.id = s.push_id \
+         WHERE s.forwarded_to IS NULL AND p.state IN ('queued', 'sending') ORDER BY s.push_id LIMIT 1",
+        [],
+        |row| row.get(0),
+    )
+}
+
+fn begin(conn: &Connection, id: PushId) -> Sql<()> {
+    run(
+        conn,
+        "UPDATE pushes SET state = 'sending', ready = 0 WHERE id = ?1 AND state = 'queued'",
+        [id.get()],
+    )?;
+    Ok(())
+}
