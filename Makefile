@@ -18,7 +18,7 @@ LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz bench \
-	bench-instructions bench-python bench-c check live live-net header public-api install install-command dist fresh \
+	bench-instructions bench-python bench-c check live live-net live-openapi header public-api install install-command dist fresh \
 	needs-rust needs-lint needs-python needs-venv
 
 help: ## this list
@@ -111,6 +111,10 @@ live: needs-rust needs-venv live-net ## deliver to a real Redmine (Debian: insta
 live-net: needs-rust needs-python ## go through real nginx, squid, tinyproxy, microsocks and dante on this machine (Debian: installs them as root)
 	$(CARGO) build $(FEATURES)
 	python3 tests/live/net/net.py --casehook $(LIVE_CASEHOOK)
+
+live-openapi: needs-rust needs-python ## hold the requests for GitHub and Jira against the vendors' descriptions, with Prism (skipped without npm)
+	$(CARGO) build -q $(FEATURES)
+	python3 tests/live/openapi.py --casehook $(LIVE_CASEHOOK) --modules $(TARGET)/openapi
 
 bench-c: needs-rust ## what the C interface costs, how large it is, how fast it opens (three release builds)
 	$(MAKE) --no-print-directory install PROFILE=dist DESTDIR="$(abspath $(or $(CARGO_TARGET_DIR),target))/bench-c/dist"
