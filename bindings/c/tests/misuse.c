@@ -189,6 +189,7 @@ static void no_utf8(const casehook_agent *agent)
     REFUSES(casehook_options_set_settings_json(options, BAD, &err), "json");
     REFUSES(casehook_options_set_secret_env(options, &bad, 1, &err), "names[0]");
     REFUSES(casehook_options_set_secret_dir(options, BAD, &err), "path");
+    REFUSES(casehook_options_set_spool(options, BAD, &err), "path");
     casehook_options_free(options);
 
     CHECK(casehook_pause(agent, BAD, &err) == CASEHOOK_ERROR_ARGUMENT);
