@@ -49,12 +49,14 @@ CREATE TABLE pushes (
   -- What orders pushes: 'c:' and the case id, else 'x:' and the given external id.
   lane TEXT,
   given_id TEXT,
-  state TEXT NOT NULL CHECK (state IN
-    ('queued', 'sending', 'waiting', 'held', 'delivered', 'failed', 'superseded', 'cancelled')),
+  -- One comparison each: for a longer list than two, IN would build a table at every insert.
+  state TEXT NOT NULL CHECK (
+    state = 'queued' OR state = 'sending' OR state = 'waiting' OR state = 'held'
+    OR state = 'delivered' OR state = 'failed' OR state = 'superseded' OR state = 'cancelled'),
   -- 1: later pushes of the lane wait behind it. 2: delivered. 0: it lets them pass.
   phase INTEGER NOT NULL GENERATED ALWAYS AS (
-    CASE WHEN state IN ('queued', 'sending', 'waiting', 'held') THEN 1
-         WHEN state = 'delivered' THEN 2 ELSE 0 END) VIRTUAL,
+    CASE state WHEN 'queued' THEN 1 WHEN 'sending' THEN 1 WHEN 'waiting' THEN 1 WHEN 'held' THEN 1
+               WHEN 'delivered' THEN 2 ELSE 0 END) VIRTUAL,
   -- 1: may be claimed when due. Of a lane at most one push is.
   ready INTEGER NOT NULL CHECK (ready = 0 OR (ready = 1 AND state IN ('queued', 'waiting'))),
   created_at INTEGER NOT NULL,
@@ -126,7 +128,7 @@ CREATE TABLE intents (
 ) STRICT;
 
 CREATE TABLE attempts (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY,
   push_id INTEGER NOT NULL REFERENCES pushes(id) ON DELETE CASCADE,
   at INTEGER NOT NULL,
   duration_ms INTEGER NOT NULL,

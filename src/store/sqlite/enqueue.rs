@@ -110,8 +110,27 @@ pub(super) fn enqueue(
         }
         ids.push(accept(conn, push, now)?);
     }
+    count(conn, pushes)?;
     refuse_overflow(conn, retention)?;
     Ok(ids)
+}
+
+/// What triggers do when a push changes its state; see migration 0003.
+fn count(conn: &Connection, pushes: &[Ready]) -> Sql<()> {
+    let mut counted: Vec<ConnectorId> = Vec::new();
+    for push in pushes {
+        if counted.contains(&push.connector) {
+            continue;
+        }
+        let new = pushes.iter().filter(|other| other.connector == push.connector).count();
+        run(
+            conn,
+            "UPDATE counters SET n = n + ?2 WHERE connector_id = ?1 AND state = 'queued'",
+            params![push.connector.0, int(new as u64)],
+        )?;
+        counted.push(push.connector);
+    }
+    Ok(())
 }
 
 fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<()> {

