@@ -27,6 +27,7 @@ impl Raw {
         for number in first..first + count {
             self.row(number);
         }
+        self.count(count);
         self.conn.execute_batch("COMMIT").unwrap();
     }
 
@@ -61,5 +62,14 @@ impl Raw {
                 "[\"infra\"]"
             ])
             .unwrap();
+    }
+
+    /// The row that `stats` and the limit of the queue read.
+    fn count(&self, number: usize) {
+        let mut counter = self
+            .conn
+            .prepare_cached("UPDATE counters SET n = n + ?1 WHERE connector_id = 1 AND state = 'queued'")
+            .unwrap();
+        counter.execute([number as i64]).unwrap();
     }
 }

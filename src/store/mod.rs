@@ -11,6 +11,7 @@ use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
 pub(crate) mod conformance;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod room;
 #[cfg(feature = "postgres")]
 pub(crate) mod spool;
 pub(crate) mod sqlite;

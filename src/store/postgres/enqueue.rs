@@ -6,12 +6,11 @@ use super::conn::Conn;
 use super::connectors;
 use super::fault::Sql;
 use super::lanes;
-use super::row::{get, int, number, text, text_or_none};
+use super::row::{get, number, text, text_or_none};
 use super::text::{stored, stored_or_none};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::model::{CommentState, PushId, Timestamp};
 use crate::outbox::ConnectorId;
-use crate::store::Retention;
 use crate::store::sqlite::enqueue::{Line, Ready, Size, union};
 
 /// Stores all of them; the caller's transaction makes it all or none.
@@ -41,21 +40,6 @@ pub(super) fn undelivered(conn: &Conn) -> Sql<u64> {
         |row| get(row, 0),
     )?;
     Ok(super::row::count(sum.unwrap_or(0)))
-}
-
-pub(super) fn refuse_overflow(undelivered: u64, retention: &Retention) -> Sql<()> {
-    if undelivered <= retention.max_queued {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::QueueFull,
-        format!(
-            "the outbox would hold {undelivered} undelivered pushes, the limit is {}; wait until some are \
-             delivered, discard failed ones, or raise maxQueued",
-            retention.max_queued
-        ),
-    )
-    .into())
 }
 
 fn accept(conn: &Conn, push: &Ready, now: Timestamp) -> Sql<PushId> {
@@ -183,9 +167,4 @@ fn lines(conn: &Conn, id: i64) -> Sql<Vec<Line>> {
             })
         },
     )
-}
-
-/// Counts what is about to be stored into what is known to be there.
-pub(super) fn grown(undelivered: u64, pushes: usize) -> u64 {
-    undelivered.saturating_add(int(pushes as u64).unsigned_abs())
 }

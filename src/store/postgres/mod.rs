@@ -31,7 +31,7 @@ mod vault;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -42,6 +42,7 @@ use self::pool::Pool;
 use self::record::Held;
 use self::row::get;
 use self::vault::KeyHolder;
+use super::room::{Room, refuse_overflow};
 use super::sqlite::KeySource;
 use super::sqlite::enqueue::make_ready;
 use super::{
@@ -52,9 +53,6 @@ use crate::model::{Attempt, Case, Filter, Link, PushId, PushState, PushStatus, T
 use crate::outbox::{ConnectorId, NewPush, Progress};
 use crate::transport::TlsPolicy;
 
-/// For how long the count of undelivered pushes is trusted without being asked for again.
-const COUNT_LASTS: Duration = Duration::from_secs(1);
-
 /// An outbox in a schema of a PostgreSQL database.
 pub(crate) struct PostgresStore {
     pool: Pool,
@@ -64,7 +62,7 @@ pub(crate) struct PostgresStore {
     held: Mutex<HashMap<PushId, Held>>,
     /// What the deliverer acts on, connector by connector.
     acting: Mutex<HashMap<ConnectorId, (Limits, Health)>>,
-    undelivered: Mutex<Option<(Instant, u64)>>,
+    room: Room,
 }
 
 impl PostgresStore {
@@ -84,7 +82,7 @@ impl PostgresStore {
             key: RwLock::new(KeyHolder::new(key)),
             held: Mutex::default(),
             acting: Mutex::default(),
-            undelivered: Mutex::new(None),
+            room: Room::default(),
         })
     }
 
@@ -157,7 +155,7 @@ impl PostgresStore {
             .map(make_ready)
             .collect::<Result<Vec<_>>>()
             .map_err(Lost::entirely)?;
-        let room = self.room(pushes.len(), retention);
+        let trusted = self.room.take(pushes.len(), retention);
         let (ids, count) = self.pool.write_or_tell(|conn| {
             if let Some((key, settled)) = receipt {
                 receipt::forget(conn, settled)?;
@@ -166,22 +164,19 @@ impl PostgresStore {
                 }
             }
             let ids = enqueue::enqueue(conn, &pushes, now)?;
-            let count = match room {
-                Some(count) => count,
-                None => enqueue::undelivered(conn)?,
-            };
-            enqueue::refuse_overflow(count, retention)?;
+            let mut count = None;
+            if !trusted {
+                let undelivered = enqueue::undelivered(conn)?;
+                refuse_overflow(undelivered, retention)?;
+                count = Some(undelivered);
+            }
             if let Some((key, _)) = receipt {
                 receipt::write(conn, key, &ids)?;
             }
-            Ok((ids, Some(count)))
+            Ok((ids, count))
         })?;
         if let Some(count) = count {
-            let mut known = lock(&self.undelivered);
-            let at = known
-                .filter(|_| room.is_some())
-                .map_or_else(Instant::now, |(at, _)| at);
-            *known = Some((at, count));
+            self.room.counted(count);
         }
         self.lease.tell();
         Ok(ids)
@@ -193,15 +188,6 @@ impl PostgresStore {
 
     fn limits(&self, connector: ConnectorId) -> Option<Limits> {
         lock(&self.acting).get(&connector).map(|(limits, _)| *limits)
-    }
-
-    /// The count from before this call, if it is fresh and far enough from the limit for these pushes.
-    fn room(&self, pushes: usize, retention: &Retention) -> Option<u64> {
-        let known = *lock(&self.undelivered);
-        known
-            .filter(|(at, _)| at.elapsed() < COUNT_LASTS)
-            .map(|(_, count)| enqueue::grown(count, pushes))
-            .filter(|count| *count < retention.max_queued / 10 * 9)
     }
 }
 

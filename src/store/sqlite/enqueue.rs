@@ -7,10 +7,10 @@ use rusqlite::{Connection, params};
 use super::connectors;
 use super::db::{all, int, run};
 use super::fault::Sql;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::model::{Case, CommentState, PushId, Timestamp, limits};
 use crate::outbox::{ConnectorId, NewPush, lane};
-use crate::store::Retention;
+use crate::store::{Retention, room};
 
 /// A push with everything worked out that needs no database.
 pub(in crate::store) struct Ready {
@@ -94,12 +94,7 @@ fn number(comments: impl Iterator<Item = (String, String)>) -> Vec<Line> {
 }
 
 /// Stores all of them; the caller's transaction makes it all or none.
-pub(super) fn enqueue(
-    conn: &Connection,
-    pushes: &[Ready],
-    retention: &Retention,
-    now: Timestamp,
-) -> Sql<Vec<PushId>> {
+pub(super) fn enqueue(conn: &Connection, pushes: &[Ready], now: Timestamp) -> Sql<Vec<PushId>> {
     let mut ids = Vec::with_capacity(pushes.len());
     let mut known = None;
     for push in pushes {
@@ -111,7 +106,6 @@ pub(super) fn enqueue(
         ids.push(accept(conn, push, now)?);
     }
     count(conn, pushes)?;
-    refuse_overflow(conn, retention)?;
     Ok(ids)
 }
 
@@ -122,7 +116,10 @@ fn count(conn: &Connection, pushes: &[Ready]) -> Sql<()> {
         if counted.contains(&push.connector) {
             continue;
         }
-        let new = pushes.iter().filter(|other| other.connector == push.connector).count();
+        let new = pushes
+            .iter()
+            .filter(|other| other.connector == push.connector)
+            .count();
         run(
             conn,
             "UPDATE counters SET n = n + ?2 WHERE connector_id = ?1 AND state = 'queued'",
@@ -133,25 +130,17 @@ fn count(conn: &Connection, pushes: &[Ready]) -> Sql<()> {
     Ok(())
 }
 
-fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<()> {
+/// How many undelivered pushes there are; `QueueFull` if those are too many.
+pub(super) fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<u64> {
     let undelivered: i64 = conn
         .prepare_cached(
             "SELECT coalesce(sum(n), 0) FROM counters \
              WHERE state <> 'delivered' AND state <> 'superseded' AND state <> 'cancelled'",
         )?
         .query_row([], |row| row.get(0))?;
-    if undelivered <= int(retention.max_queued) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::QueueFull,
-        format!(
-            "the outbox would hold {undelivered} undelivered pushes, the limit is {}; wait until some are \
-             delivered, discard failed ones, or raise maxQueued",
-            retention.max_queued
-        ),
-    )
-    .into())
+    let undelivered = super::db::count(undelivered);
+    room::refuse_overflow(undelivered, retention)?;
+    Ok(undelivered)
 }
 
 fn accept(conn: &Connection, push: &Ready, now: Timestamp) -> Sql<PushId> {

@@ -2,9 +2,12 @@
 //!
 //! The first to come leads: it takes everybody's work that is there by then, runs it in one transaction, commits once
 //! and wakes them. Those who came meanwhile are led by the first of them. Alone, a writer does nothing but its own work.
+//! Where several shared the last commit, the next leader gives them a moment to come back: they were just woken, and a
+//! commit without them would cost more than the moment.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -14,6 +17,8 @@ use crate::error::{Error, Result};
 
 /// How many share a commit at most, so that nobody waits long for the work of others.
 const LARGEST: usize = 128;
+/// How long a leader waits at most for those of the last group, however slow the disk is.
+const LONGEST_WAIT: Duration = Duration::from_micros(250);
 
 /// What one caller wants written. It is run again, alone, when the transaction it was run in came to nothing.
 type Work = Box<dyn FnMut(&Connection) -> Sql<()> + Send>;
@@ -29,6 +34,8 @@ struct Queue {
     waiting: VecDeque<Arc<Job>>,
     /// Whether somebody runs work now, or was told to.
     led: bool,
+    /// How many shared the last commit, and what that took.
+    last: (usize, Duration),
 }
 
 struct Job {
@@ -92,8 +99,11 @@ impl Group {
             jobs: Vec::new(),
         };
         let lent = session(&mut |conn| {
+            self.await_others();
             led.jobs = self.gather();
+            let begun = Instant::now();
             run(conn, &led.jobs);
+            lock(&self.queue).last = (led.jobs.len(), begun.elapsed());
             Ok(())
         });
         if let Err(error) = lent {
@@ -105,6 +115,19 @@ impl Group {
         match std::mem::replace(&mut *lock(&own.state), State::Waiting) {
             State::Done(done) => done,
             _ => Err(Error::internal("a writer led a group that it was not part of")),
+        }
+    }
+
+    /// Waits until as many are there as last time, for half as long as the last commit took at most. In vain, there are
+    /// fewer this time, and that many are waited for next.
+    fn await_others(&self) {
+        let (count, took) = lock(&self.queue).last;
+        if count < 2 {
+            return;
+        }
+        let until = Instant::now() + (took / 2).min(LONGEST_WAIT);
+        while lock(&self.queue).waiting.len() < count && Instant::now() < until {
+            std::thread::yield_now();
         }
     }
 

@@ -37,6 +37,7 @@ use self::db::{Db, one, run};
 use self::fault::{Fault, Sql};
 use self::key::KeyHolder;
 pub(crate) use self::key::{KeySource, read_key};
+use super::room::Room;
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Tally, Timestamp};
@@ -58,6 +59,7 @@ pub(crate) struct SqliteStore {
     db: Db,
     /// Taken before any connection is, never while one is held.
     key: RwLock<KeyHolder>,
+    room: Room,
 }
 
 impl SqliteStore {
@@ -79,6 +81,7 @@ impl SqliteStore {
         refuse_moved(&writer).map_err(Fault::into_error)?;
         Ok(SqliteStore {
             key: RwLock::new(KeyHolder::new(key, &path)),
+            room: Room::default(),
             db: Db::new(path, writer, patience),
         })
     }
@@ -208,9 +211,20 @@ impl Store for SqliteStore {
             .into_iter()
             .map(enqueue::make_ready)
             .collect::<Result<Vec<_>>>()?;
+        let trusted = self.room.take(pushes.len(), retention);
         let retention = *retention;
-        self.db
-            .write_grouped(move |conn| enqueue::enqueue(conn, &pushes, &retention, now))
+        let (ids, counted) = self.db.write_grouped(move |conn| {
+            let ids = enqueue::enqueue(conn, &pushes, now)?;
+            let counted = match trusted {
+                true => None,
+                false => Some(enqueue::refuse_overflow(conn, &retention)?),
+            };
+            Ok((ids, counted))
+        })?;
+        if let Some(undelivered) = counted {
+            self.room.counted(undelivered);
+        }
+        Ok(ids)
     }
 
     fn status(&self, id: PushId) -> Result<Option<PushStatus>> {

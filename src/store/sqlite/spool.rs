@@ -139,7 +139,8 @@ impl SqliteStore {
             })
             .collect::<Result<_>>()?;
         self.db.write(|conn| {
-            let ids = enqueue::enqueue(conn, &pushes, retention, now)?;
+            let ids = enqueue::enqueue(conn, &pushes, now)?;
+            enqueue::refuse_overflow(conn, retention)?;
             for id in &ids {
                 run(
                     conn,
