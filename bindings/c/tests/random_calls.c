@@ -143,6 +143,10 @@ static casehook_agent *open_one(const char *db)
     if (roll(8) == 0)
         agree(casehook_options_set_secret_dir(options, text(), &err));
     if (roll(8) == 0)
+        agree(casehook_options_set_trust_location(options, roll(2), &err));
+    if (roll(20) == 0)
+        agree(casehook_options_set_spool(options, text(), &err));
+    if (roll(8) == 0)
         agree(casehook_options_set_key(options, (const uint8_t *)"0123456789abcdef0123456789abcdef", roll(33), &err));
     result = casehook_open(roll(20) ? db : PICK(((const char *const[]){NULL, "/", "", "\xff"})), options, &agent, &err);
     CHECK((result == CASEHOOK_OK) == (agent != NULL));
@@ -160,7 +164,7 @@ static void call(casehook_agent *agent)
     int64_t id = 0;
     bool done = false;
 
-    switch (roll(29)) {
+    switch (roll(32)) {
     case 0: agree(casehook_configure(agent, name(), roll(2) ? config : text(), roll(2) ? NULL : text(), to)); break;
     case 1: gives(casehook_connector_json(agent, name(), &json, to), &json); break;
     case 2: gives(casehook_connectors_json(agent, &json, to), &json); break;
@@ -190,6 +194,13 @@ static void call(casehook_agent *agent)
     case 25: gives(casehook_link_json(agent, name(), text(), &json, to), &json); break;
     case 26: agree(casehook_backup(agent, PICK(((const char *const[]){NULL, "", "/", "\xff", "/no/such/place"})), to)); break;
     case 27: agree(casehook_rekey(agent, roll(4) ? (const uint8_t *)"fedcba9876543210fedcba9876543210" : NULL, roll(2) ? 32 : roll(33), to)); break;
+    case 28: gives(casehook_metrics_text(agent, &json, to), &json); break;
+    case 29: gives(casehook_presets_json(&json, to), &json); break;
+    case 30: {
+        const char *parameters[] = {NULL, "{}", "{\"url\":\"https://t.example\",\"project\":\"ops\"}", text()};
+        gives(casehook_preset_json(roll(3) ? "redmine" : text(), PICK(parameters), &json, to), &json);
+        break;
+    }
     default:
         if (roll(20) == 0)
             agree(casehook_close(agent, roll(10) ? (int64_t)roll(50) : number(), to));
