@@ -92,6 +92,7 @@ check: needs-rust needs-lint needs-venv $(CHECK_ENV)/ready ## formatting, lints,
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
 	$(CARGO) test -q $(FEATURES) --test house
+	python3 -m doctest tests/house/public_api.py
 	python3 tests/house/public_api.py $(TARGET)/doc/casehook
 	python3 src/manual/figures/flow.py --check
 	$(CHECK_ENV)/bin/typos
