@@ -490,7 +490,7 @@ fn a_wait_that_takes_too_long_says_where_the_push_stands() {
     let output = place.run(&["drain", "--timeout", "300ms"]);
     assert_eq!(code(&output), 1);
     assert!(
-        out(&output).contains("time is up and 1 push is left"),
+        out(&output).contains("time is up, and 1 push is left"),
         "{}",
         out(&output)
     );

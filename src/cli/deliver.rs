@@ -175,8 +175,8 @@ fn summary(session: &mut Session<'_>, stats: &Stats, before: &Sums, end: &End) {
     session.out.text(&match end {
         End::Empty => format!("{done}; nothing is left to deliver."),
         End::Stuck => format!("{done}; {left} left that cannot go out before somebody acts."),
-        End::Stopped => format!("{done}; stopped with {left} left. They stay stored."),
-        End::TimedOut => format!("{done}; time is up and {left} left. They stay stored."),
+        End::Stopped => format!("{done}; stopped, and {left} left, stored for later."),
+        End::TimedOut => format!("{done}; time is up, and {left} left, stored for later."),
     });
     for counts in &stats.connectors {
         if let Some(trouble) = trouble(&counts.health, now()) {
