@@ -150,8 +150,8 @@ install-command: needs-rust ## the command line with its completions and man pag
 	$(CARGO) build $(FEATURES) --profile $(PROFILE)
 	sh tests/release/install_command.sh "$(TARGET)/$(BUILT)/casehook"
 
-dist: needs-rust needs-venv ## what is released, under target/dist, each tried in a clean place (long; PROFILE=dev for a look)
-	PROFILE=$(PROFILE) sh tests/release/dist.sh $(TARGET)/dist
+dist: needs-rust needs-venv ## what is released, under target/packages, each tried in a clean place (long; PROFILE=dev for a look)
+	PROFILE=$(PROFILE) sh tests/release/dist.sh $(TARGET)/packages
 
 fresh: needs-rust needs-python ## follow the README word by word in a Debian root of its own (as root, with debootstrap; ARGS=--all)
 	python3 tests/release/fresh.py $(ARGS)

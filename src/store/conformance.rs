@@ -21,7 +21,7 @@ macro_rules! conformance_suite {
             connectors: stores_and_configures_anew, keeps_secrets_apart, removes_and_revives,
                 refuses_to_remove_what_is_under_way, keeps_health_and_pause, warns_of_links_elsewhere;
             accept: keeps_a_case_whole, accepts_all_or_none, refuses_a_removed_connector, bounds_the_queue,
-                coalesces_what_was_not_begun, counts_occurrences, keeps_the_limits_of_a_push,
+                coalesces_what_was_not_begun, coalesces_within_one_call, counts_occurrences, keeps_the_limits_of_a_push,
                 does_not_reach_over_what_was_begun, lists_by_filter;
             deliver: claims_in_order_of_due_time, keeps_the_order_of_a_lane, begins_only_what_is_ready,
                 ends_one_and_begins_another, records_every_field, drops_what_comes_after_a_cancel,

@@ -27,4 +27,8 @@ mod _native {
     use super::logs::{next_lines, set_log_level, start_log, stop_log};
     #[pymodule_export]
     use super::presets::{preset, presets};
+
+    /// The release, such as `0.1.0`.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
 }

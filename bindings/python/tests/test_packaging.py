@@ -6,6 +6,7 @@ Built without optimization, in the build directory of the workspace, so that it 
 from __future__ import annotations
 
 import email
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+import casehook
+
 PROJECT = Path(__file__).parents[1]
 ROOT = PROJECT.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
@@ -25,6 +28,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 SMOKE = """
 import casehook, sys, pathlib
 assert "site-packages" in casehook.__file__, casehook.__file__
+assert casehook.__version__
 with casehook.Agent("cases.db", drain=False) as agent:
     assert agent.connectors() == []
 """
@@ -60,6 +64,10 @@ def install(package: Path, folder: Path) -> None:
 def maturin() -> str:
     pytest.importorskip("maturin")
     return str(Path(sys.executable).parent / "maturin")
+
+
+def test_the_module_tells_its_version() -> None:
+    assert casehook.__version__ == importlib.metadata.version("casehook")
 
 
 def test_wheel(maturin: str, tmp_path: Path) -> None:

@@ -163,6 +163,21 @@ pub(crate) fn coalesces_what_was_not_begun(store: &dyn Store) {
     assert_eq!(store.counts().unwrap()[0].by_state, [6, 0, 0, 0, 0, 0, 1, 0]);
 }
 
+pub(crate) fn coalesces_within_one_call(store: &dyn Store) {
+    let a = connector(store, "a").id;
+    let pushes = (0..5).map(|n| NewPush {
+        connector: a,
+        revision: None,
+        case: case(if n % 2 == 0 { "even" } else { "odd" }),
+        coalesce: true,
+    });
+    let ids = store.enqueue(pushes.collect(), &RETENTION, at(0)).unwrap();
+    assert_eq!(claimable(store, a, at(1)), [ids[3], ids[4]]);
+    let counts = store.counts().unwrap();
+    let of = |state: PushState| counts[0].by_state[PushState::ALL.iter().position(|s| *s == state).unwrap()];
+    assert_eq!((of(PushState::Queued), of(PushState::Superseded)), (2, 3));
+}
+
 pub(crate) fn counts_occurrences(store: &dyn Store) {
     let a = connector(store, "a").id;
     push(store, a, commented("c", &[("1", "a"), ("1", "b")]), true, at(0));

@@ -95,6 +95,8 @@ fn number(comments: impl Iterator<Item = (String, String)>) -> Vec<Line> {
 
 /// Stores all of them; the caller's transaction makes it all or none.
 pub(super) fn enqueue(conn: &Connection, pushes: &[Ready], now: Timestamp) -> Sql<Vec<PushId>> {
+    // First, since those that take each other's place are counted out of the queue again.
+    count(conn, pushes)?;
     let mut ids = Vec::with_capacity(pushes.len());
     let mut known = None;
     for push in pushes {
@@ -105,7 +107,6 @@ pub(super) fn enqueue(conn: &Connection, pushes: &[Ready], now: Timestamp) -> Sq
         }
         ids.push(accept(conn, push, now)?);
     }
-    count(conn, pushes)?;
     Ok(ids)
 }
 

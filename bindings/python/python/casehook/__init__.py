@@ -78,6 +78,7 @@ from casehook._results import (
     TestStep,
     Traffic,
 )
+from casehook._native import VERSION as __version__
 
 __all__ = [
     "Agent",
@@ -120,6 +121,7 @@ __all__ = [
     "TestStep",
     "TimeoutError",
     "Traffic",
+    "__version__",
     "case",
     "dropped_log_lines",
     "preset",

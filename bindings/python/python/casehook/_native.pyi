@@ -4,6 +4,7 @@ import os
 from typing import final
 
 __all__ = [
+    "VERSION",
     "Agent",
     "after_fork_in_child",
     "after_fork_in_parent",
@@ -20,6 +21,8 @@ __all__ = [
     "start_log",
     "stop_log",
 ]
+
+VERSION: str
 
 @final
 class Agent:
