@@ -52,7 +52,7 @@ struct Row {
     /// What ours is divided by; none for a plain figure.
     against: Option<String>,
     /// Of the figure, or of what ours came to in a comparison.
-    unit: &'static str,
+    unit: String,
     /// Sorted: ratios, or figures.
     values: Vec<f64>,
     /// What ours came to in a comparison, sorted.
@@ -82,7 +82,7 @@ impl Report {
         self.add(Row {
             what: what.to_owned(),
             against: Some(against.to_owned()),
-            unit: "",
+            unit: String::new(),
             values,
             ours: figures,
             aim,
@@ -90,15 +90,50 @@ impl Report {
     }
 
     /// Notes a figure as it was found in each of some rounds, or in the only one.
-    pub(crate) fn figure(&mut self, what: &str, unit: &'static str, aim: Aim, values: &[f64]) {
+    pub(crate) fn figure(&mut self, what: &str, unit: &str, aim: Aim, values: &[f64]) {
         self.add(Row {
             what: what.to_owned(),
             against: None,
-            unit,
+            unit: unit.to_owned(),
             values: values.to_vec(),
             ours: Vec::new(),
             aim,
         });
+    }
+
+    /// Takes over rows that the library measured inside itself, a line each.
+    pub(crate) fn take_over(&mut self, lines: &str) {
+        for line in lines.lines() {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| row[name].as_str().map(str::to_owned);
+            let numbers = |name: &str| -> Vec<f64> {
+                let values = row[name].as_array().unwrap();
+                values.iter().map(|value| value.as_f64().unwrap()).collect()
+            };
+            let against = text("against");
+            let (mut ours, ratios) = (numbers("figures"), numbers("ratios"));
+            ours.sort_by(f64::total_cmp);
+            let (values, ours) = match against {
+                Some(_) => (ratios, ours),
+                None => (ours, Vec::new()),
+            };
+            let bound = row["aim"]["bound"].as_f64();
+            self.add(Row {
+                what: text("what").unwrap(),
+                unit: match against {
+                    Some(_) => String::new(),
+                    None => text("unit").unwrap(),
+                },
+                against,
+                values,
+                ours,
+                aim: match (bound, &row["aim"]["at_least"]) {
+                    (None, _) => Aim::None,
+                    (Some(bound), Value::Bool(true)) => Aim::AtLeast(bound),
+                    (Some(bound), _) => Aim::AtMost(bound),
+                },
+            });
+        }
     }
 
     fn add(&mut self, mut row: Row) {

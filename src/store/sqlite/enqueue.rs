@@ -122,7 +122,10 @@ fn count(conn: &Connection, pushes: &[Ready]) -> Sql<()> {
         if counted.contains(&push.connector) {
             continue;
         }
-        let new = pushes.iter().filter(|other| other.connector == push.connector).count();
+        let new = pushes
+            .iter()
+            .filter(|other| other.connector == push.connector)
+            .count();
         run(
             conn,
             "UPDATE counters SET n = n + ?2 WHERE connector_id = ?1 AND state = 'queued'",
