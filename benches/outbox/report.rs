@@ -143,17 +143,21 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        let mut heading = None;
+        let mut headings: Vec<&Option<String>> = Vec::new();
         for row in &self.rows {
-            if heading != Some(&row.against) {
-                let title = match &row.against {
-                    Some(against) => format!("against {against}"),
-                    None => "figures".to_owned(),
-                };
-                println!("\n{title:58} {:>11} {:>15} {:>9}", "median", "range", "aim");
-                heading = Some(&row.against);
+            if !headings.contains(&&row.against) {
+                headings.push(&row.against);
             }
-            println!("{}", row.line().trim_end());
+        }
+        for heading in headings {
+            let title = match heading {
+                Some(against) => format!("against {against}"),
+                None => "figures".to_owned(),
+            };
+            println!("\n{title:58} {:>11} {:>15} {:>9}", "median", "range", "aim");
+            for row in self.rows.iter().filter(|row| row.against == *heading) {
+                println!("{}", row.line().trim_end());
+            }
         }
         println!("\n* misses its aim\n");
     }
