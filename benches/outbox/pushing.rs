@@ -17,6 +17,9 @@ const MANY: usize = 300_000;
 
 pub(crate) fn run(report: &mut Report, disk: &Path, memory: &Path) {
     let queue = Queue::new(disk);
+    // What the ratios have to be read with: the slower the disk, the more it is worth to share a commit.
+    let commits: Vec<f64> = (0..5).map(|round| queue.raw(first(round, 60))).collect();
+    report.figure("raw inserts, one a commit", "/s", Aim::None, &commits);
     for (threads, aim) in [(1, 0.95), (4, 2.0), (8, 3.2), (32, 8.5)] {
         let what = format!("durable push, {threads} thread(s)");
         let ours = |round| rate(ROUND, || queue.push(threads, first(round, threads)));
