@@ -122,8 +122,11 @@ bench-c: needs-rust ## what the C interface costs, how large it is, how fast it 
 	$(MAKE) --no-print-directory install PROFILE=slim DESTDIR="$(abspath $(or $(CARGO_TARGET_DIR),target))/bench-c/slim"
 	$(CARGO) test --release -q -p casehook-c --test c_figures -- --ignored --nocapture
 
-bench: needs-rust ## figures as ratios of interleaved rounds, also in target/bench.json (a release build; some minutes)
-	$(CARGO) bench -q --bench outbox
+bench: needs-rust ## ratios of interleaved rounds and figures, also in target/bench.json (some minutes; CASEHOOK_BENCH_LARGE=1 for 5 million pushes)
+	rm -f $(TARGET)/bench.rows
+	mkdir -p $(TARGET)
+	CASEHOOK_BENCH_ROWS=$(TARGET)/bench.rows $(CARGO) test --release -q -p casehook --lib figures:: -- --ignored --nocapture --test-threads 1
+	CASEHOOK_BENCH_ROWS=$(TARGET)/bench.rows $(CARGO) bench -q --bench outbox
 	$(CARGO) test --release -q -p casehook --lib transport::tests::ratios -- --ignored --nocapture
 
 bench-instructions: needs-rust needs-python ## instructions of a push and of a delivery, against benches/instructions.json (needs valgrind)

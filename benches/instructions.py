@@ -1,7 +1,8 @@
 """Counts the instructions of casehook's main verbs with callgrind and compares them with the figures kept beside this file.
 
 A count is repeatable where time is not: the same binary takes the same, however busy the machine is. Of two runs, one with
-twice the work, the difference counts, so that opening and closing do not. `--write` keeps what was counted.
+twice the work, the difference counts, so that opening and closing do not. `--write` keeps what was counted. A change is printed and never an error: whether it is
+worth what it brought is for people to say.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def main():
     arguments.add_argument("--write", action="store_true", help="keep the figures as those to compare with")
     options = arguments.parse_args()
     if not shutil.which("valgrind"):
-        sys.exit("valgrind is missing: apt-get install valgrind, or your system's equivalent")
+        return print("valgrind is missing: apt-get install valgrind, or your system's equivalent")
     program = binary(options.cargo)
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     counted = {}

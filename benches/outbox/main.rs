@@ -1,18 +1,25 @@
 //! What casehook costs against its limits: ratios of interleaved rounds in one run, since absolute times say more about
-//! the machine and its disk than about the code. `make bench` runs it; it writes `target/bench.json` too.
+//! the machine and its disk than about the code; and figures where only those mean something. `make bench` runs it; it writes `target/bench.json` too.
 
 #![allow(clippy::unwrap_used)]
 
+mod backlog;
 mod draining;
+mod idle;
+mod member;
+mod outage;
+mod processes;
 mod pushing;
 mod raw;
 mod report;
 mod server;
+mod syncs;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use casehook::{Agent, Case, Connector, Options};
+use serde_json::{Value, json};
 
 use report::Report;
 
@@ -20,23 +27,62 @@ const TITLE: &str = "Disk full on a host of the second rack";
 const DESCRIPTION: &str =
     "The partition /var has 0 bytes left. The last backup took all of it; see the attached log.";
 
+/// Measures a part, given a directory on the disk and one in memory.
+type Run = fn(&mut Report, &Path, &Path);
+
+/// The parts by name.
+const PARTS: [(&str, Run); 7] = [
+    ("pushing", pushing::run),
+    ("draining", |report, disk, _| draining::run(report, disk)),
+    ("processes", |report, disk, _| processes::run(report, disk)),
+    ("syncs", |report, disk, _| syncs::run(report, disk)),
+    ("backlog", |report, _, memory| backlog::run(report, memory)),
+    ("outage", |report, _, memory| outage::run(report, memory)),
+    ("idle", |report, disk, _| idle::run(report, disk)),
+];
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--instructions") {
-        let count = arguments.get(at + 2).and_then(|n| n.parse().ok()).unwrap_or(100);
-        return instructions(arguments.get(at + 1).map_or("", String::as_str), count);
+    // `cargo bench` adds `--bench`.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["--instructions", verb, count] => instructions(verb, count.parse().unwrap()),
+        ["--member", role, rest @ ..] => member::play(role, rest),
+        names => measure(names),
+    }
+}
+
+/// Measures the parts of these names, or all.
+fn measure(names: &[&str]) {
+    let known = PARTS.map(|(name, _)| name);
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        eprintln!("there is no part {name}; the parts are: {}", known.join(" "));
+        std::process::exit(2);
     }
     let disk = tempfile::tempdir_in(directory("CASEHOOK_BENCH_DIR", std::env::temp_dir())).unwrap();
     let memory = tempfile::tempdir_in(directory("CASEHOOK_BENCH_MEMORY", "/dev/shm".into())).unwrap();
     let mut report = Report::default();
-    pushing::run(&mut report, disk.path(), memory.path());
-    draining::run(&mut report, disk.path());
+    for (name, run) in PARTS {
+        if names.is_empty() || names.contains(&name) {
+            run(&mut report, disk.path(), memory.path());
+        }
+    }
+    if names.is_empty()
+        && let Some(rows) = std::env::var_os("CASEHOOK_BENCH_ROWS")
+    {
+        report.take_over(&std::fs::read_to_string(rows).unwrap());
+    }
     report.print();
-    report.write(
-        Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .parent()
-            .unwrap_or(Path::new(".")),
-    );
+    if names.is_empty() {
+        report.write(
+            Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .parent()
+                .unwrap_or(Path::new(".")),
+        );
+    }
 }
 
 fn directory(variable: &str, usual: PathBuf) -> PathBuf {
@@ -69,7 +115,7 @@ fn instructions(what: &str, count: usize) {
             (0..count).for_each(|_| drop(agent.status(id).unwrap()));
         }
         "deliver" => {
-            let server = server::Server::start();
+            let server = server::Server::start(Duration::ZERO);
             let agent = agent(&path, Options::default().workers(1), &server.origin());
             let cases: Vec<Case> = (0..count).map(case).collect();
             agent.push_many("t", &cases).unwrap();
@@ -96,14 +142,27 @@ fn agent(path: &Path, options: Options, origin: &str) -> Agent {
 }
 
 fn connector(origin: &str) -> Connector {
-    let document = serde_json::json!({"config": {
+    Connector::from_json(&json!({"config": config(origin)}).to_string()).unwrap()
+}
+
+/// The same for a target whose incidents cannot be read back: a push is one request.
+fn create_only(origin: &str) -> Connector {
+    let mut config = config(origin);
+    let fields = config.as_object_mut().unwrap();
+    fields.retain(|name, _| !name.starts_with("getIncident") && !name.starts_with("updateIncident"));
+    fields.insert("createOnly".to_owned(), json!(true));
+    Connector::from_json(&json!({"config": config}).to_string()).unwrap()
+}
+
+fn config(origin: &str) -> Value {
+    json!({
         "createIncidentUrl": format!("{origin}/issue"),
         "createIncidentJson":
             r#"{"summary":{{{case.title}}},"description":{{{case.description}}},"labels":{{{case.tags}}}}"#,
         "createIncidentResponseKey": "id",
         "getIncidentUrl": format!("{origin}/issue/{{{{{{external.system.id}}}}}}"),
         "getIncidentResponseExternalTitleKey": "key",
-        "viewIncidentUrl": format!("{origin}/browse/{{{{{{external.system.title}}}}}}"),
+        "viewIncidentUrl": format!("{origin}/browse/{{{{{{external.system.id}}}}}}"),
         "updateIncidentUrl": format!("{origin}/issue/{{{{{{external.system.id}}}}}}"),
         "updateIncidentJson": r#"{"summary":{{{case.title}}},"description":{{{case.description}}}}"#,
         "createCommentUrl": format!("{origin}/issue/{{{{{{external.system.id}}}}}}/comment"),
@@ -111,6 +170,5 @@ fn connector(origin: &str) -> Connector {
         "createCommentJson": r#"{"body":{{{case.comment}}}}"#,
         "maxInFlight": 64,
         "hasAuth": false,
-    }});
-    Connector::from_json(&document.to_string()).unwrap()
+    })
 }

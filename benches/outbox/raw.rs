@@ -31,6 +31,32 @@ impl Raw {
         self.conn.execute_batch("COMMIT").unwrap();
     }
 
+    /// Has this many pushes queued, whatever it takes if the machine fails meanwhile. Nobody else has the database open.
+    pub(crate) fn fill(&self, count: usize) {
+        const STEP: usize = 100_000;
+        const NOW: i64 = 1_790_000_000_000;
+        self.conn
+            .execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
+            .unwrap();
+        for first in (0..count).step_by(STEP) {
+            let to = (first + STEP).min(count);
+            self.conn
+                .execute_batch(&format!(
+                    "BEGIN IMMEDIATE; \
+                     INSERT INTO pushes (id, connector_id, lane, state, ready, created_at, updated_at, due_at) \
+                     WITH RECURSIVE n (i) AS (SELECT {first} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to}) \
+                     SELECT i, 1, printf('c:host-%08d/disk', i), 'queued', 1, {NOW} + i, {NOW} + i, {NOW} + i FROM n; \
+                     INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags) \
+                     SELECT id, '{}', '{}', substr(lane, 3), 'high', 'open', '[\"infra\"]' \
+                     FROM pushes WHERE id > {first}; \
+                     UPDATE counters SET n = n + {to} - {first} WHERE connector_id = 1 AND state = 'queued'; COMMIT",
+                    super::TITLE,
+                    super::DESCRIPTION,
+                ))
+                .unwrap();
+        }
+    }
+
     fn row(&self, number: usize) {
         let case = format!("host-{number}/disk");
         let lane = format!("c:{case}");
@@ -72,4 +98,11 @@ impl Raw {
             .unwrap();
         counter.execute([number as i64]).unwrap();
     }
+}
+
+/// The size of a copy without anything but data, in bytes. Nobody has the database open.
+pub(crate) fn live_size(path: &Path, copy: &Path) -> f64 {
+    let conn = Connection::open(path).unwrap();
+    conn.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    std::fs::metadata(copy).unwrap().len() as f64
 }

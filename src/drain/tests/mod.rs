@@ -5,6 +5,7 @@ mod configures;
 mod connectors;
 mod decisions;
 mod faulty;
+mod figures;
 mod model;
 mod order;
 mod steps;

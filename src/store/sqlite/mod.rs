@@ -8,6 +8,8 @@ mod decide;
 mod depart;
 pub(in crate::store) mod enqueue;
 mod fault;
+#[cfg(test)]
+pub(crate) mod figures;
 mod files;
 mod group;
 mod history;
