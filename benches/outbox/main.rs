@@ -100,6 +100,12 @@ fn instructions(what: &str, count: usize) {
                 agent.push("t", &case(number)).unwrap();
             });
         }
+        "raw" => {
+            let agent = agent(&path, Options::default().drain(false), "http://127.0.0.1:9");
+            agent.close(Duration::from_secs(5)).unwrap();
+            let raw = raw::Raw::open(&path);
+            (0..count).for_each(|number| raw.insert(number, 1));
+        }
         "push_many" => {
             let agent = agent(&path, Options::default().drain(false), "http://127.0.0.1:9");
             let cases: Vec<Case> = (0..count).map(case).collect();
@@ -122,7 +128,7 @@ fn instructions(what: &str, count: usize) {
             assert!(agent.flush(Duration::from_secs(600)).unwrap());
             agent.close(Duration::from_secs(5)).unwrap();
         }
-        _ => panic!("--instructions push|push_many|preview|status|deliver COUNT"),
+        _ => panic!("--instructions push|raw|push_many|preview|status|deliver COUNT"),
     }
 }
 

@@ -114,8 +114,6 @@ impl Queue {
     }
 
     fn raw(&self, first: usize) -> f64 {
-        rate(ROUND / 2, || {
-            (0..ROUND / 2).for_each(|n| self.raw.insert(first + n, 1))
-        })
+        rate(ROUND, || (0..ROUND).for_each(|n| self.raw.insert(first + n, 1)))
     }
 }

@@ -1,53 +1,71 @@
 //! Tells waiting calls that something may have changed.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A bell that any number of threads can wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    rung: Mutex<u64>,
+    state: Mutex<State>,
     heard: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rung: u64,
+    /// How many wait; where nobody does, ringing takes no call of the system.
+    waiting: usize,
 }
 
 impl Bell {
     /// Wakes everybody who waits.
     pub(crate) fn ring(&self) {
-        self.strike();
-        self.heard.notify_all();
+        if self.strike() {
+            self.heard.notify_all();
+        }
     }
 
     /// Wakes one of those who wait, and nobody if nobody waits; whoever comes later with an older count does not wait.
     pub(crate) fn ring_for_one(&self) {
-        self.strike();
-        self.heard.notify_one();
+        if self.strike() {
+            self.heard.notify_one();
+        }
     }
 
-    fn strike(&self) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        *rung = rung.wrapping_add(1);
+    /// Whether somebody waits.
+    fn strike(&self) -> bool {
+        let mut state = self.lock();
+        state.rung = state.rung.wrapping_add(1);
+        state.waiting > 0
     }
 
     /// How often it was rung so far: take this before looking at what may change.
     pub(crate) fn count(&self) -> u64 {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().rung
     }
 
     /// Waits until it was rung more than `seen` times, or the time is up, if there is one.
     pub(crate) fn wait_beyond(&self, seen: u64, timeout: Option<Duration>) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        match timeout {
-            Some(timeout) => drop(
+        let mut state = self.lock();
+        state.waiting += 1;
+        let unheard = |state: &mut State| state.rung == seen;
+        let mut state = match timeout {
+            Some(timeout) => {
                 self.heard
-                    .wait_timeout_while(rung, timeout, |rung| *rung == seen)
-                    .unwrap_or_else(PoisonError::into_inner),
-            ),
-            None => drop(
-                self.heard
-                    .wait_while(rung, |rung| *rung == seen)
-                    .unwrap_or_else(PoisonError::into_inner),
-            ),
-        }
+                    .wait_timeout_while(state, timeout, unheard)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+            None => self
+                .heard
+                .wait_while(state, unheard)
+                .unwrap_or_else(PoisonError::into_inner),
+        };
+        state.waiting -= 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

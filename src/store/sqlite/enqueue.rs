@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::connectors;
 use super::db::{all, int, run};
@@ -97,6 +97,7 @@ fn number(comments: impl Iterator<Item = (String, String)>) -> Vec<Line> {
 pub(super) fn enqueue(conn: &Connection, pushes: &[Ready], now: Timestamp) -> Sql<Vec<PushId>> {
     // First, since those that take each other's place are counted out of the queue again.
     count(conn, pushes)?;
+    let mut statements = Statements::prepare(conn)?;
     let mut ids = Vec::with_capacity(pushes.len());
     let mut known = None;
     for push in pushes {
@@ -105,7 +106,7 @@ pub(super) fn enqueue(conn: &Connection, pushes: &[Ready], now: Timestamp) -> Sq
             connectors::require(conn, push.connector, push.revision)?;
             known = Some(document);
         }
-        ids.push(accept(conn, push, now)?);
+        ids.push(accept(conn, &mut statements, push, now)?);
     }
     Ok(ids)
 }
@@ -144,45 +145,58 @@ pub(super) fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<u
     Ok(undelivered)
 }
 
-fn accept(conn: &Connection, push: &Ready, now: Timestamp) -> Sql<PushId> {
+/// What runs for each push, looked up once for all of a call.
+struct Statements<'c> {
+    tail: CachedStatement<'c>,
+    push: CachedStatement<'c>,
+    incident: CachedStatement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    fn prepare(conn: &'c Connection) -> Sql<Statements<'c>> {
+        Ok(Statements {
+            tail: conn.prepare_cached(LANE_TAIL)?,
+            push: conn.prepare_cached(
+                "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
+                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5)",
+            )?,
+            incident: conn.prepare_cached(
+                "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, \
+                 external_id, fields, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?,
+        })
+    }
+}
+
+fn accept(conn: &Connection, statements: &mut Statements<'_>, push: &Ready, now: Timestamp) -> Sql<PushId> {
     let tail = match &push.lane {
         None => Tail::default(),
-        Some(lane) => look_back(conn, push, lane)?,
+        Some(lane) => look_back(conn, &mut statements.tail, push, lane)?,
     };
-    run(
-        conn,
-        "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
-         VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5)",
-        params![
-            push.connector.0,
-            push.lane,
-            push.given_id(),
-            !tail.occupied,
-            now.as_millis()
-        ],
-    )?;
+    statements.push.execute(params![
+        push.connector.0,
+        push.lane,
+        push.given_id(),
+        !tail.occupied,
+        now.as_millis()
+    ])?;
     let id = conn.last_insert_rowid();
     for &absorbed in &tail.absorbed {
         supersede(conn, absorbed, id, now)?;
     }
     let case = &push.case;
-    run(
-        conn,
-        "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, external_id, \
-         fields, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        params![
-            id,
-            case.title,
-            case.description,
-            case.id,
-            case.severity,
-            case.status,
-            push.tags,
-            case.external_id,
-            push.fields,
-            case.traceparent
-        ],
-    )?;
+    statements.incident.execute(params![
+        id,
+        case.title,
+        case.description,
+        case.id,
+        case.severity,
+        case.status,
+        push.tags,
+        case.external_id,
+        push.fields,
+        case.traceparent
+    ])?;
     let joined = tail.comments.map(|older| union(older, push.comments.clone()));
     let comments = joined.as_ref().unwrap_or(&push.comments);
     for (ordinal, comment) in comments.iter().enumerate() {
@@ -229,8 +243,7 @@ struct Tail {
 pub(super) const LANE_TAIL: &str = "SELECT id, state, begun, given_id FROM pushes \
      WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 ORDER BY id DESC";
 
-fn look_back(conn: &Connection, push: &Ready, lane: &str) -> Sql<Tail> {
-    let mut statement = conn.prepare_cached(LANE_TAIL)?;
+fn look_back(conn: &Connection, statement: &mut CachedStatement<'_>, push: &Ready, lane: &str) -> Sql<Tail> {
     let mut rows = statement.query(params![lane, push.connector.0])?;
     let mut tail = Tail::default();
     let mut size = Size::of(push);

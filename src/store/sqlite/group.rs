@@ -96,6 +96,7 @@ impl Group {
     ) -> Result<()> {
         let mut led = Led {
             group: self,
+            own,
             jobs: Vec::new(),
         };
         let lent = session(&mut |conn| {
@@ -150,6 +151,8 @@ impl Group {
 /// A group under way: however it ends, the lead is handed on, and everybody in it learns of the end.
 struct Led<'a> {
     group: &'a Group,
+    /// The leader's, for which nobody waits.
+    own: &'a Arc<Job>,
     jobs: Vec<Arc<Job>>,
 }
 
@@ -157,7 +160,7 @@ impl Drop for Led<'_> {
     fn drop(&mut self) {
         // Before the others are woken: the next group can begin meanwhile.
         self.group.hand_on();
-        for job in &self.jobs {
+        for job in self.jobs.iter().filter(|job| !Arc::ptr_eq(job, self.own)) {
             job.tell();
         }
     }
