@@ -326,7 +326,7 @@ def deliver(casehook, server, count, checks):
         for number in range(1, 6):
             push(number, 2, comments + (1 if comments else 0), long=number == 3)
         server.start()
-        until("everything to be delivered", lambda: not set(states()) & {"queued", "sending", "waiting"})
+        until("everything to be delivered", lambda: not set(states()) & {"queued", "sending", "waiting"}, patience=900)
     pushes = casehook.pushes().values()
     bad = [(push["id"], push["state"], push["error"]) for push in pushes if push["state"] not in DONE]
     checks.equal(f"{name}: every push is delivered or superseded by one that is", bad, [])
