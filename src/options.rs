@@ -74,7 +74,8 @@ impl Options {
         self
     }
 
-    /// How many undelivered pushes the outbox may hold (default 1,000,000); held and failed ones count.
+    /// How many undelivered pushes the outbox may hold (default 1,000,000); held and failed ones count. Several processes that
+    /// push at once can exceed it by a tenth each at most.
     pub fn max_queued(mut self, count: u64) -> Options {
         self.max_queued = count;
         self

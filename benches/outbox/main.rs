@@ -1,5 +1,6 @@
 //! What casehook costs against its limits: ratios of interleaved rounds in one run, since absolute times say more about
-//! the machine and its disk than about the code; and figures where only those mean something. `make bench` runs it; it writes `target/bench.json` too.
+//! the machine and its disk than about the code; and figures where only those mean something. `make bench` runs it; it
+//! writes `target/bench.json` too.
 
 #![allow(clippy::unwrap_used)]
 

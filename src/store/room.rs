@@ -9,32 +9,48 @@ use crate::error::{Error, ErrorKind, Result};
 /// For how long a count is trusted: what other processes accept meanwhile is not in it.
 const COUNT_LASTS: Duration = Duration::from_secs(1);
 
-/// What was counted last, and when, with what was accepted here since.
+/// What may be accepted on trust: a tenth of the room that there was, so that processes which all do so do not exceed the
+/// limit by much, and one alone never does.
 #[derive(Default)]
 pub(super) struct Room {
-    known: Mutex<Option<(Instant, u64)>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What the last count left.
+struct Known {
+    at: Instant,
+    /// The limit that it was held against.
+    limit: u64,
+    /// How many more may be accepted without counting again.
+    left: u64,
 }
 
 impl Room {
-    /// Whether `pushes` more may be accepted without counting: the last count is fresh, and with them it stays below nine
-    /// tenths of the limit. What leaves the queue is seen at the next count.
+    /// Whether `pushes` more may be accepted without counting.
     pub(super) fn take(&self, pushes: usize, retention: &Retention) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, count)) = known.as_mut().filter(|(at, _)| at.elapsed() < COUNT_LASTS) else {
-            return false;
+        let current = |known: &&mut Known| {
+            known.limit == retention.max_queued
+                && known.left >= pushes as u64
+                && known.at.elapsed() < COUNT_LASTS
         };
-        let grown = count.saturating_add(pushes as u64);
-        let fits = grown < retention.max_queued / 10 * 9;
-        if fits {
-            *count = grown;
+        match known.as_mut().filter(current) {
+            Some(known) => {
+                known.left -= pushes as u64;
+                true
+            }
+            None => false,
         }
-        fits
     }
 
     /// So many undelivered pushes there are, the accepted ones included.
-    pub(super) fn counted(&self, undelivered: u64) {
+    pub(super) fn counted(&self, undelivered: u64, retention: &Retention) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some((Instant::now(), undelivered));
+        *known = Some(Known {
+            at: Instant::now(),
+            limit: retention.max_queued,
+            left: retention.max_queued.saturating_sub(undelivered) / 10,
+        });
     }
 }
 
@@ -66,16 +82,21 @@ mod tests {
     }
 
     #[test]
-    fn counts_at_first_and_in_the_last_tenth() {
+    fn counts_at_first_and_after_a_tenth_of_the_room() {
         let room = Room::default();
         assert!(!room.take(1, &limit(100)));
-        room.counted(80);
-        assert!(room.take(9, &limit(100)));
-        assert!(!room.take(1, &limit(100)), "89 there");
-        assert!(room.take(1, &limit(1_000)));
-        room.counted(0);
+        room.counted(80, &limit(100));
+        assert!(room.take(1, &limit(100)) && room.take(1, &limit(100)));
+        assert!(!room.take(1, &limit(100)), "there was room for 20");
+        room.counted(80, &limit(100));
+        assert!(!room.take(3, &limit(100)));
+        assert!(!room.take(1, &limit(90)), "it was held against another limit");
+        assert!(room.take(2, &limit(100)), "what was refused took nothing");
+        room.counted(0, &limit(9));
         assert!(!room.take(1, &limit(9)), "small limits are exact");
-        assert!(!room.take(usize::MAX, &limit(u64::MAX)));
+        room.counted(9, &limit(8));
+        assert!(!room.take(1, &limit(8)));
+        assert!(!room.take(usize::MAX, &limit(8)));
     }
 
     #[test]

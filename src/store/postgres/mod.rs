@@ -176,7 +176,7 @@ impl PostgresStore {
             Ok((ids, count))
         })?;
         if let Some(count) = count {
-            self.room.counted(count);
+            self.room.counted(count, retention);
         }
         self.lease.tell();
         Ok(ids)

@@ -13,8 +13,8 @@ use crate::model::Timestamp;
 use crate::outbox::NewPush;
 use crate::process::{Bell, DrainLock};
 use crate::store::postgres::PostgresStore;
-use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::spool::Bundle;
+use crate::store::sqlite::{SqliteStore, random_id};
 use crate::store::{Retention, Store};
 
 /// How often it is looked for what other processes spooled, and how long a database that fails is left alone.
@@ -194,7 +194,7 @@ impl Line {
                         let keys = bundle
                             .ids
                             .iter()
-                            .map(|_| keys::new())
+                            .map(|_| random_id())
                             .collect::<Result<Vec<_>>>()?;
                         let now = Timestamp::from(SystemTime::now());
                         self.near.refuse(&bundle.ids, &keys, &lost.error, now)

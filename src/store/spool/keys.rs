@@ -2,19 +2,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ring::rand::{SecureRandom, SystemRandom};
-
-use crate::error::{Error, Result};
-
-/// A new key.
-pub(super) fn new() -> Result<String> {
-    let mut bytes = [0u8; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Error::internal("the operating system gives no random numbers"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// Those that are not going to be used again, until the database is told of them.
 #[derive(Default)]
 pub(super) struct Keys {

@@ -22,7 +22,7 @@ use self::forward::Forwarder;
 use self::keys::Keys;
 use super::postgres::{Lost, PostgresStore};
 use super::sqlite::spool::Spooled;
-use super::sqlite::{KeySource, SqliteStore};
+use super::sqlite::{KeySource, SqliteStore, random_id};
 use super::{
     Claim, Counts, Health, Limits, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered,
 };
@@ -218,7 +218,7 @@ impl Store for SpooledStore {
     }
 
     fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
-        let key = keys::new()?;
+        let key = random_id()?;
         if self.near.anything_waits()? {
             return self.spool(&key, pushes, false, retention, now);
         }

@@ -339,6 +339,18 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_in_vain_for_others_goes_on_alone() {
+        let conn = Mutex::new(database());
+        let group = Group::default();
+        lock(&group.queue).last = (8, Duration::MAX);
+        let session =
+            |work: &mut dyn FnMut(&Connection) -> Sql<()>| work(&lock(&conn)).map_err(Fault::into_error);
+        group.write(session, insert(1)).unwrap();
+        assert_eq!(rows(&lock(&conn)), [1]);
+        assert_eq!(lock(&group.queue).last.0, 1, "nobody is waited for next time");
+    }
+
+    #[test]
     fn a_panic_ends_with_the_call_it_is_in() {
         let conn = Mutex::new(database());
         let group = Group::default();

@@ -145,9 +145,7 @@ fn in_file(path: &Path) -> Result<Key> {
         return Ok(key);
     }
     let mut key = Key::default();
-    SystemRandom::new()
-        .fill(key.as_mut())
-        .map_err(|_| Error::internal("the system gives no random numbers"))?;
+    randomize(key.as_mut())?;
     let mut text = hex(key.as_ref());
     text.push('\n');
     create_whole(path, text.as_bytes())?;
@@ -209,6 +207,20 @@ pub(crate) fn read_key(text: &str) -> Option<Key> {
         }
     }
     Some(key)
+}
+
+/// Fills the bytes with random ones.
+pub(super) fn randomize(bytes: &mut [u8]) -> Result<()> {
+    SystemRandom::new()
+        .fill(bytes)
+        .map_err(|_| Error::internal("the system gives no random numbers"))
+}
+
+/// 32 hex digits that nothing else has.
+pub(in crate::store) fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    randomize(&mut bytes)?;
+    Ok(hex(&bytes).as_str().to_owned())
 }
 
 /// Lower-case hex digits.

@@ -5,13 +5,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::db::run;
 use super::fault::{Fault, Sql};
 use super::files::{beside, io};
+use super::key::random_id;
 use crate::error::{Error, ErrorKind, Result};
 
 /// `cshk`: tells a casehook database from other SQLite files.
@@ -133,7 +133,7 @@ fn apply(conn: &Connection, migrations: &[Migration]) -> Sql<()> {
                 run(
                     &transaction,
                     "INSERT INTO meta (name, value) VALUES ('instance', ?1)",
-                    [instance_id()?],
+                    [random_id()?],
                 )?;
             }
             transaction.pragma_update(None, "user_version", from + 1)?;
@@ -147,15 +147,6 @@ fn apply(conn: &Connection, migrations: &[Migration]) -> Sql<()> {
         return Err(Error::new(ErrorKind::Corrupt, "its schema is not whole; restore a backup").into());
     }
     Ok(())
-}
-
-/// A number that tells this database from every other, 32 hex digits.
-fn instance_id() -> Result<String> {
-    let mut bytes = [0; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Error::internal("the system gives no random numbers"))?;
-    Ok(super::key::hex(&bytes).as_str().to_owned())
 }
 
 fn name_file(path: &Path, error: Error) -> Error {

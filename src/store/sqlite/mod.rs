@@ -38,6 +38,8 @@ use zeroize::Zeroizing;
 use self::db::{Db, one, run};
 use self::fault::{Fault, Sql};
 use self::key::KeyHolder;
+#[cfg(feature = "postgres")]
+pub(in crate::store) use self::key::random_id;
 pub(crate) use self::key::{KeySource, read_key};
 use super::room::Room;
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
@@ -214,17 +216,17 @@ impl Store for SqliteStore {
             .map(enqueue::make_ready)
             .collect::<Result<Vec<_>>>()?;
         let trusted = self.room.take(pushes.len(), retention);
-        let retention = *retention;
+        let limits = *retention;
         let (ids, counted) = self.db.write_grouped(move |conn| {
             let ids = enqueue::enqueue(conn, &pushes, now)?;
             let counted = match trusted {
                 true => None,
-                false => Some(enqueue::refuse_overflow(conn, &retention)?),
+                false => Some(enqueue::refuse_overflow(conn, &limits)?),
             };
             Ok((ids, counted))
         })?;
         if let Some(undelivered) = counted {
-            self.room.counted(undelivered);
+            self.room.counted(undelivered, retention);
         }
         Ok(ids)
     }

@@ -470,3 +470,32 @@ fn plan(conn: &Connection, sql: &str) -> Sql<String> {
     }
     Ok(lines.join("\n"))
 }
+
+#[test]
+fn two_that_push_at_once_exceed_the_limit_by_a_tenth_at_most() {
+    let dir = TempDir::new();
+    let stores = [open(&dir.path("a.db")), open(&dir.path("a.db"))];
+    let id = connector(&stores[0], &[]).unwrap().id;
+    let tight = Retention {
+        max_queued: 100,
+        ..RETENTION
+    };
+    let accepts = |store: &SqliteStore| {
+        let push = NewPush {
+            connector: id,
+            revision: None,
+            case: Case::new("title"),
+            coalesce: false,
+        };
+        match store.enqueue(vec![push], &tight, NOW) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::QueueFull);
+                false
+            }
+        }
+    };
+    let accepted = (0..400).filter(|n| accepts(&stores[n % 2])).count();
+    assert!((100..=110).contains(&accepted), "{accepted}");
+    assert!(stores.iter().all(|store| !accepts(store)));
+}

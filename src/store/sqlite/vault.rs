@@ -1,13 +1,12 @@
 //! Secrets at rest: sealed with AES-256-GCM, each to its connector and field.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, params};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::db::{all, one, run};
 use super::fault::Sql;
-use super::key::{Key, KeyHolder};
+use super::key::{Key, KeyHolder, randomize};
 use crate::connector::SecretField;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outbox::ConnectorId;
@@ -195,9 +194,7 @@ pub(in crate::store) fn seal(
     plaintext: &[u8],
 ) -> Result<([u8; NONCE_LEN], Vec<u8>)> {
     let mut nonce = [0; NONCE_LEN];
-    SystemRandom::new()
-        .fill(&mut nonce)
-        .map_err(|_| Error::internal("the system gives no random numbers"))?;
+    randomize(&mut nonce)?;
     // Room for the tag, so that growing leaves no copy of the plaintext behind.
     let mut bytes = Vec::with_capacity(plaintext.len() + AES_256_GCM.tag_len());
     bytes.extend_from_slice(plaintext);
