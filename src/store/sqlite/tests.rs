@@ -487,13 +487,10 @@ fn two_that_push_at_once_exceed_the_limit_by_a_tenth_at_most() {
             case: Case::new("title"),
             coalesce: false,
         };
-        match store.enqueue(vec![push], &tight, NOW) {
-            Ok(_) => true,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::QueueFull);
-                false
-            }
-        }
+        let stored = store.enqueue(vec![push], &tight, NOW);
+        stored
+            .map_err(|error| assert_eq!(error.kind(), ErrorKind::QueueFull))
+            .is_ok()
     };
     let accepted = (0..400).filter(|n| accepts(&stores[n % 2])).count();
     assert!((100..=110).contains(&accepted), "{accepted}");
