@@ -4,6 +4,7 @@
 
 mod args;
 mod connectors;
+mod database;
 mod deliver;
 mod demo;
 mod doctor;
@@ -263,7 +264,7 @@ impl Session<'_> {
                 ErrorKind::Store,
                 format!(
                     "there is no database at {}; {} creates one",
-                    path.display(),
+                    database::shown(path),
                     self.command("configure NAME FILE")
                 ),
             ));
@@ -316,7 +317,7 @@ impl Session<'_> {
     /// A command to be typed next, on the same database.
     fn command(&self, rest: &str) -> String {
         match &self.global.db {
-            Some(path) => format!("`casehook --db {} {rest}`", quote(&path.to_string_lossy())),
+            Some(path) => format!("`casehook --db {} {rest}`", quote(&database::shown(path))),
             None => format!("`casehook {rest}`"),
         }
     }

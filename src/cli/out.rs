@@ -155,6 +155,16 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     short
 }
 
+/// The last characters of a line, with an ellipsis where others stood before them.
+pub(super) fn cut_front(text: &str, width: usize) -> String {
+    let over = text.chars().count().saturating_sub(width);
+    if over == 0 {
+        return text.to_owned();
+    }
+    let end: String = text.chars().skip(over + 1).collect();
+    format!("…{end}")
+}
+
 /// Words over lines of at most [`COLUMNS`], every line but the first indented. Long words are left whole: they are
 /// mostly URLs, and those are copied.
 pub(super) fn wrap(text: &str, indent: usize) -> String {
@@ -334,6 +344,8 @@ mod tests {
         assert_eq!(cut("äöü", 3), "äöü");
         assert_eq!(cut("äöüß", 3), "äö…");
         assert_eq!(cut("ab", 0), "…");
+        assert_eq!(cut_front("äöü", 3), "äöü");
+        assert_eq!(cut_front("äöüß", 3), "…üß");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use super::connectors::{health_word, now, trouble};
+use super::database;
 use super::duration;
 use super::failure::{self, Failure};
-use super::out::{COLUMNS, Table, count, cut, escape};
+use super::out::{COLUMNS, Table, count, cut, cut_front, escape};
 use super::terminal::{self, Paint, Tone};
 use crate::{Agent, ConnectorStats, Filter, PushState, Stats, Timestamp};
 
@@ -79,23 +80,18 @@ fn view(
     paint: Paint,
 ) -> Vec<String> {
     let now = now();
-    let who = match stats.drained_by {
-        Some(pid) => format!("process {pid} delivers"),
-        None => "NO PROCESS DELIVERS".to_owned(),
-    };
-    let database = session
-        .global
-        .db
-        .as_deref()
-        .unwrap_or_else(|| std::path::Path::new(""));
-    let connectors = count(stats.connectors.len() as u64, "connector", "connectors");
-    let title = format!("{}  {connectors}, {who}  {}", database.display(), clock(now));
     let tone = if stats.drained_by.is_some() {
         Tone::Head
     } else {
         Tone::Bad
     };
-    let mut lines = vec![paint.apply(tone, &cut(&escape(&title), columns)), String::new()];
+    let database = session
+        .global
+        .db
+        .as_deref()
+        .map_or_else(String::new, |path| escape(&database::shown(path)));
+    let title = title(&database, stats, now, columns);
+    let mut lines = vec![paint.apply(tone, &title), String::new()];
     if stats.connectors.is_empty() {
         lines.push("No connectors yet.".to_owned());
         return lines;
@@ -138,6 +134,21 @@ fn view(
         lines.extend(error.map(|error| cut(&format!("  {}", escape(&error)), columns)));
     }
     lines
+}
+
+/// What matters first, and the end of the database's path in what room is left: long paths differ at their ends.
+fn title(database: &str, stats: &Stats, now: Timestamp, columns: usize) -> String {
+    let who = match stats.drained_by {
+        Some(pid) => format!("process {pid} delivers"),
+        None => "NO PROCESS DELIVERS".to_owned(),
+    };
+    let connectors = count(stats.connectors.len() as u64, "connector", "connectors");
+    let facts = format!("{who}, {connectors}, {}", clock(now));
+    let room = columns.saturating_sub(facts.chars().count() + 2);
+    if room == 0 {
+        return cut(&facts, columns);
+    }
+    format!("{facts}  {}", cut_front(database, room))
 }
 
 /// Of each connector with pushes in need of something: why the newest of them is.
@@ -248,6 +259,31 @@ fn write(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_path_leaves_who_delivers_to_be_seen() {
+        let stats = |drained_by| Stats {
+            connectors: Vec::new(),
+            draining: false,
+            drained_by,
+        };
+        let now = Timestamp::from_millis(0);
+        let path = format!("/{}/cases.db", "folder/".repeat(30));
+        let line = title(&path, &stats(None), now, 80);
+        assert!(
+            line.starts_with("NO PROCESS DELIVERS, 0 connectors, 00:00:00 UTC  …"),
+            "{line}"
+        );
+        assert!(line.ends_with("/cases.db"), "{line}");
+        assert_eq!(line.chars().count(), 80);
+        assert_eq!(
+            title("cases.db", &stats(Some(7)), now, 80),
+            "process 7 delivers, 0 connectors, 00:00:00 UTC  cases.db"
+        );
+        for columns in 0..80 {
+            assert!(title(&path, &stats(None), now, columns).chars().count() <= columns.max(1));
+        }
+    }
 
     #[test]
     fn the_time_of_day_is_short() {
