@@ -21,13 +21,16 @@ pub(super) struct Section {
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
+/// White space around a line, and the mark that editors put before a file of UTF-8.
+const BLANK: fn(char) -> bool = |c| c.is_whitespace() || c == '\u{feff}';
+
 /// Every section of a PEM text; what stands between them is ignored.
 ///
 /// # Errors
 /// What is wrong with a section that begins.
 pub(super) fn sections(text: &str) -> Result<Vec<Section>, String> {
     let mut found = Vec::new();
-    let mut lines = text.lines().map(str::trim);
+    let mut lines = text.lines().map(|line| line.trim_matches(BLANK));
     while let Some(line) = lines.next() {
         let Some(label) = marker(line, "-----BEGIN ") else {
             continue;
@@ -70,13 +73,14 @@ pub(crate) fn to_base64(bytes: &[u8]) -> Zeroizing<String> {
 
 /// PEM as it is, or in base64 as the reference has it.
 pub(super) fn text(given: &str) -> Option<Zeroizing<String>> {
+    let given = given.trim_start_matches('\u{feff}');
     if given.contains("-----BEGIN ") {
         return Some(Zeroizing::new(given.to_owned()));
     }
     let bytes = base64(given)?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    text.contains("-----BEGIN ")
-        .then(|| Zeroizing::new(text.to_owned()))
+    // Comments between the sections are in whatever encoding their authors had.
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    text.contains("-----BEGIN ").then_some(text)
 }
 
 impl Section {
@@ -207,6 +211,12 @@ mod tests {
         let pem = "-----BEGIN C-----\nZg==\n-----END C-----\n";
         assert_eq!(text(pem).unwrap().as_str(), pem);
         assert_eq!(text(&to_base64(pem.as_bytes())).unwrap().as_str(), pem);
+        let marked = format!("\u{feff}{pem}");
+        for given in [&marked, to_base64(marked.as_bytes()).as_str()] {
+            assert_eq!(sections(&text(given).unwrap()).unwrap().len(), 1);
+        }
+        let latin1 = [b"M\xfcller\n", pem.as_bytes()].concat();
+        assert_eq!(sections(&text(&to_base64(&latin1)).unwrap()).unwrap().len(), 1);
         assert!(text("bm90IGEgcGVt").is_none());
         assert!(text("%").is_none());
     }
