@@ -62,10 +62,7 @@ pub(crate) fn credentials(
         let at = super::table::child("secrets.secretHeaders", name);
         let text = secret.read(&at, sources)?;
         let value = Zeroizing::new(headers::value(&at, name, &text)?.to_owned());
-        if let Some((_, credential)) = value.split_once(' ') {
-            mask(&mut masks, credential.trim());
-        }
-        mask(&mut masks, &value);
+        mask_credential(&mut masks, &value);
         fields.push(secret_header(name, value));
     }
     let mut texts = Vec::new();
@@ -128,6 +125,25 @@ pub(crate) fn mask_login(masks: &mut Vec<Zeroizing<String>>, user: &str, passwor
     mask(masks, password);
     mask(masks, &to_base64(pair.as_bytes()));
     longest_first(masks);
+}
+
+/// Notes the values of headers that are taken for credentials, and what follows the scheme in them. Others may hold words that
+/// stand in every link.
+pub(crate) fn mask_headers<'a>(
+    masks: &mut Vec<Zeroizing<String>>,
+    headers: impl Iterator<Item = &'a (String, String)>,
+) {
+    for (_, value) in headers.filter(|(name, _)| headers::is_secret_header(name)) {
+        mask_credential(masks, value);
+    }
+    longest_first(masks);
+}
+
+fn mask_credential(masks: &mut Vec<Zeroizing<String>>, value: &str) {
+    if let Some((_, credential)) = value.split_once(' ') {
+        mask(masks, credential.trim());
+    }
+    mask(masks, value);
 }
 
 fn longest_first(masks: &mut [Zeroizing<String>]) {

@@ -152,6 +152,12 @@ impl Config {
             .chain(&self.find)
     }
 
+    /// The headers of all operations and of single ones.
+    pub(crate) fn given_headers(&self) -> impl Iterator<Item = &(String, String)> {
+        let single = self.operations().flat_map(|operation| &operation.headers);
+        self.headers.iter().chain(single)
+    }
+
     /// The URLs that requests go to.
     pub(crate) fn request_urls(&self) -> impl Iterator<Item = &UrlTemplate> {
         self.operations().map(|operation| &operation.url)

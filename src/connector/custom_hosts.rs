@@ -70,7 +70,7 @@ pub(crate) fn read(value: Option<&Value>) -> Result<Vec<HostTls>> {
         let Value::Object(entry) = entry else {
             return Err(table::wrong(&at, "an object", entry));
         };
-        let entry = table::check(&at, ENTRY, entry.clone(), |_| false)?;
+        let entry = table::check(&at, ENTRY, nest_ssl(&at, entry.clone())?, |_| false)?;
         let Some(host) = host(&at, &entry)? else { continue };
         if hosts
             .iter()
@@ -85,6 +85,30 @@ pub(crate) fn read(value: Option<&Value>) -> Result<Vec<HostTls>> {
 }
 
 const AT: &str = "settings.customHostSettings";
+
+/// Writes `{"ssl.x": ..}` as `{"ssl": {"x": ..}}`.
+fn nest_ssl(at: &str, entry: Map<String, Value>) -> Result<Map<String, Value>> {
+    let (dotted, mut entry): (Map<_, _>, Map<_, _>) =
+        entry.into_iter().partition(|(name, _)| name.starts_with("ssl."));
+    if dotted.is_empty() {
+        return Ok(entry);
+    }
+    let mut ssl = match entry.remove("ssl") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(ssl)) => ssl,
+        Some(other) => return Err(table::wrong(&table::child(at, "ssl"), "an object", &other)),
+    };
+    for (name, value) in dotted {
+        let inner = name.strip_prefix("ssl.").unwrap_or(&name);
+        if ssl.contains_key(inner) {
+            let message = "this is given twice, with a dot and within \"ssl\"";
+            return Err(Error::config(format!("{at}.{name}"), message));
+        }
+        ssl.insert(inner.to_owned(), value);
+    }
+    entry.insert("ssl".to_owned(), Value::Object(ssl));
+    Ok(entry)
+}
 
 /// None for a mail server.
 fn host(at: &str, entry: &Map<String, Value>) -> Result<Option<HostTls>> {
@@ -106,6 +130,10 @@ fn host(at: &str, entry: &Map<String, Value>) -> Result<Option<HostTls>> {
     };
     if url.scheme() != "https" || !bare || !anonymous {
         return refuse();
+    }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        let message = "this is one host, and \"*\" stands for nothing here: give an entry for each name";
+        return Err(Error::config(format!("{at}.url"), message));
     }
     let none = Map::new();
     let ssl = entry.get("ssl").and_then(Value::as_object).unwrap_or(&none);

@@ -5,6 +5,30 @@ use serde_json::{Map, Value};
 use super::table::child;
 use crate::error::{Error, Result};
 
+/// Headers that follow from the request itself and are never sent as given, and why.
+const OWN: [(&str, &str); 8] = [
+    ("host", "the Host header is made from the URL and cannot be set"),
+    ("content-length", FROM_THE_BODY),
+    ("transfer-encoding", FROM_THE_BODY),
+    (
+        "accept-encoding",
+        "answers are read plain or with gzip, and this header always says so: it cannot be set; leave it out",
+    ),
+    (
+        "expect",
+        "the body is sent without waiting for a \"100 Continue\": this header cannot be set; leave it out",
+    ),
+    ("te", NO_TRAILERS),
+    ("trailer", NO_TRAILERS),
+    (
+        "upgrade",
+        "requests stay with HTTP/1.1: this header cannot be set; leave it out",
+    ),
+];
+
+const FROM_THE_BODY: &str = "this header is made from the body and cannot be set";
+const NO_TRAILERS: &str = "trailers are neither sent nor read: this header cannot be set; leave it out";
+
 /// Checks the name and trims it.
 pub(crate) fn name(path: &str, given: &str) -> Result<String> {
     let name = given.trim();
@@ -16,14 +40,9 @@ pub(crate) fn name(path: &str, given: &str) -> Result<String> {
     if !name.chars().all(token) {
         return refuse("a header's name can only have ASCII letters, digits and !#$%&'*+-.^_`|~");
     }
-    if name.eq_ignore_ascii_case("host") {
-        return refuse("the Host header is made from the URL and cannot be set");
-    }
-    if ["content-length", "transfer-encoding"]
-        .iter()
-        .any(|own| name.eq_ignore_ascii_case(own))
-    {
-        return refuse("this header is made from the body and cannot be set");
+    let own = OWN.iter().find(|(own, _)| name.eq_ignore_ascii_case(own));
+    if let Some((_, why)) = own {
+        return refuse(why);
     }
     Ok(name.to_owned())
 }
@@ -138,6 +157,11 @@ mod tests {
             json!({"x-dup ": "1", "x-dup": "2"}),
             json!({"host": "a"}),
             json!({"Content-Length": "1"}),
+            json!({"Accept-Encoding": "br"}),
+            json!({"EXPECT": "100-continue"}),
+            json!({"te": "trailers"}),
+            json!({"Trailer": "X"}),
+            json!({"upgrade": "h2c"}),
         ];
         for headers in table {
             let error = parse(headers.clone()).expect_err(&headers.to_string());

@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use super::config::{Auth, CertType, Config};
 use super::network::Material;
+use super::proxy;
 use super::secret::Secrets;
 use super::{SecretSources, Warning};
 use crate::error::{Error, Result};
@@ -60,7 +61,32 @@ fn proxy_login(secrets: &Secrets, sources: &SecretSources) -> Result<Option<Prox
     }))
 }
 
-/// Checks the same at configure, and warns of certificates that do not hold (any more, or much longer).
+/// Refuses a login that no proxy would get, or could read. What cannot be read here is left to the time of sending.
+pub(crate) fn check_login(config: &Config, secrets: &Secrets, sources: &SecretSources) -> Result<()> {
+    if !secrets.has("proxyUser") {
+        return Ok(());
+    }
+    let Some(proxy) = config.own_proxy() else {
+        return Err(Error::config(
+            "secrets.proxyUser",
+            "this is the login of the connector's own proxy, and config.proxy has none: give its URL there, or leave this \
+             out (the proxy of the settings has its login in proxyUrl)",
+        ));
+    };
+    let flaw = proxy_login(secrets, sources)
+        .ok()
+        .flatten()
+        .and_then(|login| proxy::flaw(proxy.kind, &login));
+    match flaw {
+        Some((secret, flaw)) => {
+            let at = super::table::child("secrets", secret);
+            Err(Error::config(at, format!("this {flaw}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks at configure what [`read`] reads, and warns of certificates that do not hold (any more, or much longer).
 ///
 /// # Errors
 /// As for [`read`]; a reference that cannot be read is left to the time of sending.

@@ -11,6 +11,7 @@ mod network;
 mod oauth;
 mod prepared;
 mod proxy;
+mod reach;
 mod secret;
 pub(crate) mod settings;
 mod shape;
@@ -161,39 +162,20 @@ impl Connector {
         sources: &SecretSources,
         now: Timestamp,
     ) -> Result<Vec<Warning>> {
-        for template in self.config.urls() {
-            let url = template.sample();
-            if !settings.allowed_hosts().allows(url) {
-                let host = url.host_str().unwrap_or_default();
-                return Err(Error::config(
-                    template.field(),
-                    format!(
-                        "the host {} is not in the setting allowedHosts",
-                        words::quoted(host)
-                    ),
-                ));
-            }
-        }
-        let (token_url, own_proxy) = (self.config.token_url(), self.config.own_proxy());
-        let proxy_url = own_proxy.and_then(ProxyPolicy::url);
-        for (field, url) in [
-            ("config.accessTokenUrl", token_url),
-            ("config.proxy.url", proxy_url.as_ref()),
-        ] {
-            if let Some(url) = url.filter(|url| !settings.allowed_hosts().allows(url)) {
-                let host = words::quoted(url.host_str().unwrap_or_default());
-                let message = format!("the host {host} is not in the setting allowedHosts");
-                return Err(Error::config(field, message));
-            }
-        }
+        reach::check(&self.config, settings)?;
         let secrets = self.secrets()?;
         for (at, secret) in secrets.iter() {
             secret.check(&at, sources)?;
         }
         auth::check(&self.config, &secrets)?;
+        material::check_login(&self.config, &secrets, sources)?;
         let mut warnings = self.warnings.clone();
         let of_tls = material::check(&self.config, &secrets, sources, now)?;
-        for warning in warn::of_secrets(&self.config, &secrets).into_iter().chain(of_tls) {
+        let of_secrets = warn::of_secrets(&self.config, &secrets).into_iter();
+        for warning in of_secrets
+            .chain(of_tls)
+            .chain(warn::of_settings(&self.config, settings))
+        {
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }
@@ -227,6 +209,10 @@ impl Connector {
         if let Some(login) = network.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
             auth::mask_login(&mut masks, &login.user, &login.password);
             auth::mask_login(&mut echo_masks, &login.user, &login.password);
+        }
+        auth::mask_headers(&mut echo_masks, self.config.given_headers());
+        if let Some(proxy) = &network.proxy {
+            auth::mask_headers(&mut echo_masks, proxy.headers.iter());
         }
         Ok(Prepared {
             config: Arc::clone(&self.config),

@@ -87,6 +87,9 @@ impl ProxyPolicy {
             },
             (None, _) => return refuse("its user is not UTF-8"),
         };
+        if let Some((_, flaw)) = login.as_ref().and_then(|login| flaw(kind, login)) {
+            return Err(Error::config(at, format!("its {flaw}")));
+        }
         Ok(ProxyPolicy {
             kind,
             host,
@@ -106,8 +109,19 @@ impl OwnProxy {
     pub(crate) fn read(object: &Map<String, Value>) -> Result<OwnProxy> {
         let text = |name: &str| object.get(name).and_then(Value::as_str);
         let url = text("url").unwrap_or_default();
+        let headers = object.get("headers").and_then(Value::as_object);
         if url == "direct" {
-            return Ok(OwnProxy::Direct);
+            let given = ["headers", "verificationMode", "ca"].into_iter().find(|name| {
+                let empty = *name == "headers" && headers.is_some_and(Map::is_empty);
+                object.contains_key(*name) && !empty
+            });
+            return match given {
+                None => Ok(OwnProxy::Direct),
+                Some(name) => Err(Error::config(
+                    table::child("config.proxy", name),
+                    "this is for a proxy, and \"direct\" means none: leave it out, or give the proxy's URL",
+                )),
+            };
         }
         let mut proxy = ProxyPolicy::parse("config.proxy.url", url)?;
         if proxy.login.is_some() {
@@ -117,10 +131,13 @@ impl OwnProxy {
             ));
         }
         proxy.of_connector = true;
-        proxy.headers = headers::read(
-            "config.proxy.headers",
-            object.get("headers").and_then(Value::as_object),
-        )?;
+        proxy.headers = headers::read("config.proxy.headers", headers)?;
+        if matches!(proxy.kind, ProxyKind::Socks5 { .. }) && !proxy.headers.is_empty() {
+            return Err(Error::config(
+                "config.proxy.headers",
+                "a SOCKS proxy takes no headers, and these would never be sent: leave them out",
+            ));
+        }
         if let Some(ca) = text("ca") {
             proxy.tls.roots =
                 Roots::from_pem(ca).map_err(|message| Error::config("config.proxy.ca", message))?;
@@ -162,6 +179,32 @@ pub(crate) fn of_settings(object: &Map<String, Value>, tls: TlsPolicy) -> Result
         ..ProxyPolicy::parse("settings.proxyUrl", url)?
     })))
 }
+
+/// The secret at fault, and why a proxy of that kind cannot be given it.
+pub(crate) fn flaw(kind: ProxyKind, login: &ProxyLogin) -> Option<(&'static str, String)> {
+    let texts = [
+        ("proxyUser", "user", &login.user),
+        ("proxyPassword", "password", &login.password),
+    ];
+    match kind {
+        ProxyKind::Http | ProxyKind::Https => login.user.contains(':').then(|| {
+            let why =
+                "user has a colon, where the password would be taken to begin: HTTP cannot carry such a name";
+            ("proxyUser", why.to_owned())
+        }),
+        ProxyKind::Socks5 { .. } => texts.into_iter().find_map(|(secret, what, text)| {
+            let long = text.len() > SOCKS_LOGIN_BYTES;
+            let why = format!(
+                "{what} has {} bytes, and SOCKS can carry {SOCKS_LOGIN_BYTES}",
+                text.len()
+            );
+            long.then_some((secret, why))
+        }),
+    }
+}
+
+/// The longest user and the longest password that RFC 1929 has room for, in bytes.
+const SOCKS_LOGIN_BYTES: usize = 255;
 
 /// Percent-encoded bytes as text; none when they are not UTF-8.
 fn decoded(text: &str) -> Option<Zeroizing<String>> {

@@ -147,6 +147,12 @@ impl Secrets {
 
     /// The sets of the reference: none, user and password, crt and key, pfx, or clientSecret.
     fn check_set(&self) -> Result<()> {
+        if self.has("proxyPassword") && !self.has("proxyUser") {
+            return Err(Error::config(
+                "secrets.proxyPassword",
+                "this needs the secret proxyUser: a proxy is logged in to with both",
+            ));
+        }
         // A proxy has nothing to do with how the target is logged in to.
         let names = self.values.iter().map(|(name, _)| *name);
         let mut given: Vec<&str> = names.filter(|name| !name.starts_with("proxy")).collect();

@@ -309,6 +309,21 @@ mod tests {
                 "same host",
             ),
             (
+                r#"{"customHostSettings": [{"url": "https://*.example.com"}]}"#,
+                "settings.customHostSettings[0].url",
+                "each name",
+            ),
+            (
+                r#"{"customHostSettings": [{"url": "https://a", "ssl.verificationMode": "none", "ssl": {"verificationMode": "full"}}]}"#,
+                "settings.customHostSettings[0].ssl.verificationMode",
+                "twice",
+            ),
+            (
+                r#"{"responseTimeout": "1M"}"#,
+                "settings.responseTimeout",
+                "not \"1M\"",
+            ),
+            (
                 r#"{"customHostSettings": [{"url": "https://a", "ssl": {"verificationmode": "none"}}]}"#,
                 "settings.customHostSettings[0].ssl.verificationmode",
                 "verificationMode",

@@ -210,7 +210,7 @@ pub(crate) fn size(value: &Value) -> Option<u64> {
         ("b", 1),
         ("", 1),
     ];
-    measured(value, &units).filter(|bytes| *bytes > 0)
+    measured(value, &units, str::eq_ignore_ascii_case).filter(|bytes| *bytes > 0)
 }
 
 /// Milliseconds, at most a day: a number, or digits with `ms`, `s`, `m`, `h` or `d`.
@@ -223,19 +223,19 @@ pub(crate) fn time(value: &Value) -> Option<std::time::Duration> {
         ("d", DAY_MS),
         ("", 1),
     ];
-    measured(value, &units)
+    // In the vocabulary of the settings, `M` is a month.
+    measured(value, &units, |name, unit| name == unit)
         .filter(|ms| (1..=DAY_MS).contains(ms))
         .map(std::time::Duration::from_millis)
 }
 
-fn measured(value: &Value, units: &[(&str, u64)]) -> Option<u64> {
-    let Some(text) = value.as_str() else {
+fn measured(value: &Value, units: &[(&str, u64)], same: fn(&str, &str) -> bool) -> Option<u64> {
+    let Some(text) = value.as_str().map(str::trim) else {
         return value.as_u64();
     };
-    let text = text.trim().to_ascii_lowercase();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
+    let (_, factor) = units.iter().find(|(name, _)| same(name, unit.trim()))?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
@@ -270,6 +270,8 @@ mod tests {
             (json!("25h"), None),
             (json!("1d"), Some(86_400_000)),
             (json!("2d"), None),
+            (json!("1M"), None),
+            (json!("1S"), None),
             (json!(0), None),
         ];
         for (value, ms) in times {

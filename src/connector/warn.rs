@@ -5,9 +5,13 @@ use url::{Host, Url};
 use super::Warning;
 use super::config::{Auth, Config};
 use super::fields;
+use super::headers::is_secret_header;
+use super::network::Material;
 use super::secret::Secrets;
+use super::settings::Settings;
+use super::table::child;
 use crate::template::{BodyTemplate, UrlTemplate};
-use crate::transport::{Method, Verification};
+use crate::transport::{Method, NetworkPolicy, SaidBy, Verification};
 
 /// Warnings that the `config` object alone gives rise to.
 pub(crate) fn of_document(
@@ -57,6 +61,12 @@ pub(crate) fn of_document(
             push(&mut list, template.field(), message);
         }
     }
+    let of_proxy = config.own_proxy().into_iter().flat_map(|proxy| &proxy.headers);
+    for (name, _) in of_proxy.filter(|(name, _)| is_secret_header(name)) {
+        let message = "this is stored and shown in the clear; a user and password are better given in the secrets proxyUser \
+                       and proxyPassword";
+        push(&mut list, &child("config.proxy.headers", name), message);
+    }
     let text = |name: &str| document.get(name).and_then(|value| value.as_str());
     if text("authType") == Some(fields::QUERY_PARAM) {
         let message = "this type of authentication sends nothing";
@@ -74,7 +84,7 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
     if super::material::uses_tls(config) {
         return;
     }
-    let unused = "this was not checked and has no effect, since every URL is plain http, unless a redirect leads to https";
+    let unused = "this was not checked and has no effect, since no request is sent over https, unless a redirect leads there";
     if config.tls.verification == Some(Verification::Certificate) {
         push(list, "config.verificationMode", unused);
     }
@@ -86,13 +96,43 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
     }
 }
 
+/// Warnings of certificates that settings, or the connector's own proxy, leave unverified.
+pub(crate) fn of_settings(config: &Config, settings: &Settings) -> Vec<Warning> {
+    let network = NetworkPolicy::new(config, settings, Material::default());
+    let urls = config.request_urls().map(|url| url.sample());
+    let mut list: Vec<Warning> = Vec::new();
+    for url in urls.chain(config.token_url()) {
+        let host = url.host_str().unwrap_or_default();
+        let target = match network.unverified_target(url) {
+            Some(SaidBy::Host) => Some("settings.customHostSettings"),
+            Some(SaidBy::Settings) => Some("settings.ssl.verificationMode"),
+            // Said of the document itself already.
+            Some(SaidBy::Connector) | None => None,
+        };
+        let proxy = network.unverified_proxy(url).map(|by| match by {
+            SaidBy::Connector => "config.proxy.verificationMode",
+            SaidBy::Host => "settings.customHostSettings",
+            SaidBy::Settings => "settings.ssl.proxyVerificationMode",
+        });
+        let of_target = target.map(|field| (field, format!("the certificate of {host}")));
+        let of_proxy = proxy.map(|field| (field, "the certificate of the https proxy".to_owned()));
+        for (field, whose) in of_target.into_iter().chain(of_proxy) {
+            let message =
+                format!("{whose} is not verified: anyone on the way can read and change what is sent");
+            if !list
+                .iter()
+                .any(|known| known.field == field && known.message == message)
+            {
+                push(&mut list, field, &message);
+            }
+        }
+    }
+    list
+}
+
 /// Warnings that need the final set of secrets.
 pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
-    let in_headers = |headers: &[(String, String)]| {
-        headers
-            .iter()
-            .any(|(name, _)| super::headers::is_secret_header(name))
-    };
+    let in_headers = |headers: &[(String, String)]| headers.iter().any(|(name, _)| is_secret_header(name));
     let everywhere = matches!(config.auth, Auth::Basic | Auth::OAuth2)
         || !secrets.headers.is_empty()
         || in_headers(&config.headers);

@@ -129,8 +129,12 @@ impl Roster {
             .map_err(|error| error.to_string())?;
         if let Some(gate) = gate.as_mut().filter(|gate| !gate.warned) {
             gate.warned = true;
-            let mut urls = connector.config.request_urls();
-            if urls.any(|url| prepared.network.is_unverified(url.sample())) {
+            let config = &connector.config;
+            let urls = config.request_urls().map(|url| url.sample());
+            if urls
+                .chain(config.token_url())
+                .any(|url| prepared.network.is_unverified(url))
+            {
                 let name = &gate.stored.name;
                 log::warn!("{name}: certificates are not verified, as verificationMode none has it");
             }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::Host;
+
 /// Whether an address belongs to this machine or to a network that is not the public one.
 ///
 /// An IPv6 address that carries an IPv4 address (mapped, compatible, 6to4, NAT64) is judged by that one too.
@@ -10,6 +12,23 @@ pub(super) fn is_private(address: IpAddr) -> bool {
         IpAddr::V4(v4) => is_private_v4(v4),
         IpAddr::V6(v6) => is_private_v6(v6),
     }
+}
+
+/// The private address that a host is in itself, without a look-up: written as such in whatever notation, or a name that
+/// stands for one everywhere.
+pub(crate) fn private_literal(host: &Host<String>) -> Option<IpAddr> {
+    let address = match host {
+        Host::Ipv4(address) => IpAddr::from(*address),
+        Host::Ipv6(address) => IpAddr::from(*address),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            if name != "localhost" && !name.ends_with(".localhost") {
+                return None;
+            }
+            IpAddr::from(Ipv4Addr::LOCALHOST)
+        }
+    };
+    is_private(address).then_some(address)
 }
 
 fn is_private_v4(address: Ipv4Addr) -> bool {

@@ -63,6 +63,23 @@ impl AllowedHosts {
                 }
         })
     }
+
+    /// The host of a URL that is not allowed, with its port where the port may be what is wrong.
+    pub(crate) fn named(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
+        let elsewhere = || {
+            let any_port = self.entries.iter().map(|entry| Entry {
+                port: None,
+                ..entry.clone()
+            });
+            let entries = any_port.collect();
+            AllowedHosts { entries }.allows(url)
+        };
+        let port = url
+            .port()
+            .or_else(|| url.port_or_known_default().filter(|_| elsewhere()));
+        port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
 }
 
 fn is_below(host: &Host<String>, parent: &str) -> bool {
@@ -167,6 +184,20 @@ mod tests {
         ];
         for (entry, url, expected) in table {
             assert_eq!(allows(entry, url), expected, "{entry} {url}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_port_where_it_matters() {
+        for (entry, url, named) in [
+            ("a.example", "http://b.example/x", "b.example"),
+            ("a.example", "http://b.example:81/", "b.example:81"),
+            ("localhost:80", "http://localhost:38111/", "localhost:38111"),
+            ("a.example:81", "http://a.example/", "a.example:80"),
+            ("*.example:81", "https://[::1]/", "[::1]"),
+        ] {
+            let hosts = AllowedHosts::parse(&[entry]).unwrap();
+            assert_eq!(hosts.named(&Url::parse(url).unwrap()), named, "{entry} {url}");
         }
     }
 

@@ -380,7 +380,7 @@ fn permit(policy: &NetworkPolicy, url: &Url) -> Result<(), Failure> {
         );
     }
     if !policy.allowed_hosts.allows(url) {
-        let host = url.host_str().unwrap_or_default();
+        let host = policy.allowed_hosts.named(url);
         return refused("hostNotAllowed", format!("allowedHosts does not have {host}"));
     }
     Ok(())

@@ -38,12 +38,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub(crate) use address::private_literal;
 pub(crate) use hosts::AllowedHosts;
 pub(crate) use http::HttpTransport;
 pub(crate) use identity::Identity;
 pub(crate) use pem::to_base64;
 pub(crate) use policy::{
-    HostTls, NetworkPolicy, ProxyKind, ProxyLogin, ProxyPolicy, TlsPolicy, Verification,
+    HostTls, NetworkPolicy, ProxyKind, ProxyLogin, ProxyPolicy, SaidBy, TlsPolicy, Verification,
 };
 pub(crate) use roots::Roots;
 #[cfg(feature = "postgres")]

@@ -103,13 +103,39 @@ impl Verification {
     }
 }
 
+/// Who says how a certificate is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaidBy {
+    Connector,
+    /// An entry of `customHostSettings`.
+    Host,
+    Settings,
+}
+
 impl NetworkPolicy {
-    /// Whether a request for this URL would not look at the server's certificate.
+    /// Whether a request for this URL would not look at the certificate of its server, or of an https proxy on the way.
     pub(crate) fn is_unverified(&self, url: &Url) -> bool {
-        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return false;
-        };
-        url.scheme() == "https" && self.tls.verification(&host.to_owned(), port) == Verification::None
+        self.unverified_target(url)
+            .or_else(|| self.unverified_proxy(url))
+            .is_some()
+    }
+
+    /// Who says that the certificate of this URL's server is not looked at; none where it is, or where there is none.
+    pub(crate) fn unverified_target(&self, url: &Url) -> Option<SaidBy> {
+        let (host, port) = (url.host()?, url.port_or_known_default()?);
+        match url.scheme() {
+            "https" => self.tls.unverified(&host.to_owned(), port),
+            _ => None,
+        }
+    }
+
+    /// The same of the https proxy that a request for this URL goes through.
+    pub(crate) fn unverified_proxy(&self, url: &Url) -> Option<SaidBy> {
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.carries(url))?;
+        match proxy.kind {
+            ProxyKind::Https => proxy.tls.unverified(&proxy.host, proxy.port),
+            _ => None,
+        }
     }
 }
 
@@ -126,6 +152,19 @@ impl TlsPolicy {
         self.verification
             .or_else(|| self.host(host, port)?.verification)
             .unwrap_or(self.usual)
+    }
+
+    /// Who says that the certificate of this host is not looked at; none where it is.
+    fn unverified(&self, host: &Host<String>, port: u16) -> Option<SaidBy> {
+        if self.verification(host, port) != Verification::None {
+            return None;
+        }
+        let of_host = self.host(host, port).and_then(|entry| entry.verification);
+        Some(match (self.verification, of_host) {
+            (Some(_), _) => SaidBy::Connector,
+            (None, Some(_)) => SaidBy::Host,
+            (None, None) => SaidBy::Settings,
+        })
     }
 }
 

@@ -158,21 +158,10 @@ impl Addresses {
     /// What can be told of a host that a proxy is going to resolve: that it is a private address itself, or a name
     /// that stands for one everywhere.
     pub(super) fn permit_unresolved(&self, host: &Host<String>) -> Result<(), Failure> {
-        let address = match host {
-            Host::Ipv4(address) => IpAddr::from(*address),
-            Host::Ipv6(address) => IpAddr::from(*address),
-            Host::Domain(name) => {
-                let name = name.trim_end_matches('.');
-                if name != "localhost" && !name.ends_with(".localhost") {
-                    return Ok(());
-                }
-                IpAddr::from([127, 0, 0, 1])
-            }
-        };
-        if self.deny_private && address::is_private(address) {
-            return Err(refused(host, &[address]));
+        match address::private_literal(host) {
+            Some(address) if self.deny_private => Err(refused(host, &[address])),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

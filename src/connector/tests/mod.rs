@@ -1,5 +1,6 @@
 //! Tests of whole connector documents.
 
+mod network;
 mod secrets;
 mod tls;
 
