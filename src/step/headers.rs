@@ -8,7 +8,8 @@ use crate::connector::is_secret_header;
 use crate::transport::HeaderField;
 
 /// In rising precedence: casehook's own, basic or bearer authorization, `headers`, the operation's, `secretHeaders`.
-/// What a push adds (idempotency key, `If-Match`, trace context) gives way to a configured header of that name.
+/// What a push adds (idempotency key, `If-Match`, trace context) gives way to a configured header of that name. Being casehook's
+/// own, it goes along where a redirect leads to another origin: a create that is repeated there must be known again.
 pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'_>) -> Vec<HeaderField> {
     let mut headers = Headers::default();
     headers.set(own("Accept", "application/json, text/plain, */*"));
@@ -28,13 +29,13 @@ pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'
         } else {
             key.to_owned()
         };
-        headers.add(configured(&idempotency.header, &value));
+        headers.add(own(&idempotency.header, &value));
     }
     if let Some(etag) = subject.if_match {
-        headers.add(configured("If-Match", etag));
+        headers.add(own("If-Match", etag));
     }
     if let Some(traceparent) = &subject.case.traceparent {
-        headers.add(configured("traceparent", traceparent));
+        headers.add(own("traceparent", traceparent));
     }
     headers.fields
 }

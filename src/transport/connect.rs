@@ -24,6 +24,9 @@ use super::wire::{Stream, Wire};
 use super::{Failure, FailureKind, tls};
 use super::{NetworkPolicy, ProxyKind, ProxyPolicy, TlsPolicy};
 
+/// How many hosts are remembered for one policy; redirects alone can lead to more.
+const MAX_CONFIGS: usize = 64;
+
 /// Opens connections for one network policy.
 pub(super) struct Dialer {
     live: Arc<Live>,
@@ -221,6 +224,9 @@ impl Dialer {
         }
         let config = tls::config(policy, host, port).map_err(|why| not_connected("tls", why))?;
         let config = Arc::new(config);
+        if configs.len() >= MAX_CONFIGS {
+            configs.clear();
+        }
         configs.insert(key, Arc::clone(&config));
         Ok(config)
     }

@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_secs(3);
 /// The largest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// The most headers of an answer, as ureq has it.
+const MAX_HEADERS: usize = 128;
+
 /// Sends requests over HTTP/1.1.
 pub(crate) struct HttpTransport {
     workers: usize,
@@ -59,24 +62,25 @@ impl HttpTransport {
     }
 
     /// Sends with an access token; one that is refused is fetched anew, once.
-    fn with_token(&self, request: &Request, grant: &TokenGrant) -> Result<Answer, Failure> {
-        let token = self.token(request, grant, None)?;
-        let result = self.carrying(request, &token);
-        match result {
-            Ok(Answer { status: 401, .. }) => {
-                let token = self.token(request, grant, Some(&token))?;
-                self.carrying(request, &token)
+    fn with_token(&self, request: &Request, grant: &TokenGrant, end: Instant) -> Result<Answer, Failure> {
+        let token = self.token(request, grant, None, end)?;
+        match self.carrying(request, &token, end)? {
+            // Who never saw the token says nothing about it.
+            (Answer { status: 401, .. }, Carried::Everything) => {
+                let token = self.token(request, grant, Some(&token), end)?;
+                self.carrying(request, &token, end).map(|(answer, _)| answer)
             }
-            result => result,
+            (answer, _) => Ok(answer),
         }
     }
 
-    fn carrying(&self, request: &Request, token: &Token) -> Result<Answer, Failure> {
+    fn carrying(&self, request: &Request, token: &Token, end: Instant) -> Result<(Answer, Carried), Failure> {
         let mut request = request.clone();
         request.headers.push(token.field());
-        let mut result = self.follow(&request);
-        token.mask(&mut result);
-        result
+        match self.follow(&request, end) {
+            Ok((answer, carried)) => Ok((token.without(answer), carried)),
+            Err(failure) => Err(token.without_in(failure)),
+        }
     }
 
     /// Nothing of the request has been sent while this fails.
@@ -85,14 +89,16 @@ impl HttpTransport {
         request: &Request,
         grant: &TokenGrant,
         refused: Option<&Arc<Token>>,
+        end: Instant,
     ) -> Result<Arc<Token>, Failure> {
-        self.tokens.get(grant, refused, || {
+        self.tokens.get(grant, &request.network, refused, || {
             let asking = grant.request(&request.network);
             let began = Instant::now();
             permit(&asking.network, &asking.url)
                 .and_then(|()| {
                     let time = asking.network.limits.response;
-                    self.exchange(&asking, &asking.network, &asking.url, true, time)
+                    let carried = Carried::Everything;
+                    self.exchange(&asking, &asking.network, &asking.url, carried, (time, end))
                 })
                 .map_err(|failure| Failure {
                     kind: match failure.kind {
@@ -113,18 +119,21 @@ impl HttpTransport {
     }
 
     /// Sends, and follows redirects as long as they may be followed.
-    fn follow(&self, request: &Request) -> Result<Answer, Failure> {
+    pub(super) fn follow(&self, request: &Request, end: Instant) -> Result<(Answer, Carried), Failure> {
         let mut url = request.url.clone();
         let mut network = Arc::clone(&request.network);
-        let mut same_origin = true;
+        let mut carried = Carried::Everything;
         let mut response_left = request.network.limits.response;
         let mut led_here = None;
         let mut hops = 0;
         loop {
             permit(&network, &url).map_err(|failure| on_hop(failure, led_here))?;
             let began = Instant::now();
+            if response_left.is_zero() || began >= end {
+                return Err(too_late(&url));
+            }
             let answer = self
-                .exchange(request, &network, &url, same_origin, response_left)
+                .exchange(request, &network, &url, carried, (response_left, end))
                 .map_err(|failure| on_hop(failure, led_here))?;
             log::debug!(
                 "{} {}: {} in {} ms",
@@ -134,7 +143,7 @@ impl HttpTransport {
                 began.elapsed().as_millis()
             );
             let Some(target) = redirect::next(request.method, &url, &answer)? else {
-                return Ok(answer);
+                return Ok((answer, carried));
             };
             hops += 1;
             if hops > redirect::MAX_HOPS {
@@ -142,7 +151,7 @@ impl HttpTransport {
             }
             response_left = response_left.saturating_sub(began.elapsed());
             if target.origin() != url.origin() {
-                same_origin = false;
+                carried = Carried::WhatTravels;
                 network = without_identity(network);
             }
             led_here = Some(answer.status);
@@ -150,19 +159,19 @@ impl HttpTransport {
         }
     }
 
-    /// One request and its answer.
+    /// One request and its answer, which may take that time and not last beyond that end.
     fn exchange(
         &self,
         request: &Request,
         network: &Arc<NetworkPolicy>,
         url: &Url,
-        all: bool,
-        response: Duration,
+        carried: Carried,
+        (response, end): (Duration, Instant),
     ) -> Result<Answer, Failure> {
         let limits = &network.limits;
         let agent = self.agent(network)?;
-        let mut exchange = Exchange::new(limits.connect, response);
-        let head = head::write(request, url, all, &mut exchange)?;
+        let mut exchange = Exchange::new(limits.connect, response, end);
+        let head = head::write(request, url, carried == Carried::Everything, &mut exchange)?;
         let (outcome, exchange) = phase::run(exchange, || {
             let response = match (&request.body, request.method) {
                 (Some(body), _) => agent.run(head.map(|()| body.as_slice())),
@@ -232,7 +241,8 @@ impl HttpTransport {
                         headers: Vec::new(),
                         body: Vec::new(),
                         body_fault: Some(BodyFault::Broken(format!(
-                            "the answer's head cannot be read: {error}"
+                            "the answer's head cannot be read: {error} ({} KiB and {MAX_HEADERS} headers are taken)",
+                            MAX_HEAD / 1024
                         ))),
                     }),
                     None => {
@@ -335,9 +345,11 @@ impl Transport for HttpTransport {
             let mut names = request.headers.iter().map(|field| field.name.as_str());
             names.any(|name| name.eq_ignore_ascii_case("authorization"))
         };
+        let limits = &request.network.limits;
+        let end = phase::after(began, limits.connect.saturating_add(limits.response));
         let result = match &request.token {
-            Some(grant) if !has_authorization(request) => self.with_token(request, grant),
-            _ => self.follow(request),
+            Some(grant) if !has_authorization(request) => self.with_token(request, grant, end),
+            _ => self.follow(request, end).map(|(answer, _)| answer),
         };
         result.inspect_err(|failure| {
             log::debug!(
@@ -354,6 +366,27 @@ impl Transport for HttpTransport {
         self.live.close();
         let agents = std::mem::take(&mut self.lock().by_policy);
         drop(agents);
+    }
+}
+
+/// Which of a request's headers a hop got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    Everything,
+    /// A redirect led to another origin.
+    WhatTravels,
+}
+
+/// No time is left to ask this URL; whoever led here has not acted on the request.
+fn too_late(url: &Url) -> Failure {
+    Failure {
+        kind: FailureKind::NotWritten,
+        code: "responseTimeout",
+        message: format!(
+            "time ran out before {} could be asked: access token and redirects count as well",
+            redirect::named(url)
+        ),
+        status: None,
     }
 }
 

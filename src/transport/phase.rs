@@ -30,6 +30,8 @@ pub(super) struct Exchange {
     pub(super) connect_deadline: Instant,
     /// How long the answer may take, counted from the first byte of the request.
     pub(super) response: Duration,
+    /// When all of it must be over, whatever the other two say.
+    pub(super) end: Instant,
     /// Set when the request began to be written.
     pub(super) request_began: Option<Instant>,
     /// Bytes of the request that the operating system took.
@@ -48,10 +50,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(connect: Duration, response: Duration) -> Exchange {
+    pub(super) fn new(connect: Duration, response: Duration, end: Instant) -> Exchange {
         Exchange {
             connect_deadline: after(Instant::now(), connect),
             response,
+            end,
             request_began: None,
             written: 0,
             head: Vec::new(),
@@ -65,10 +68,11 @@ impl Exchange {
 
     /// Until when the socket may be waited for.
     pub(super) fn deadline(&self) -> Instant {
-        match self.request_began {
+        let own = match self.request_began {
             Some(began) => after(began, self.response),
             None => self.connect_deadline,
-        }
+        };
+        own.min(self.end)
     }
 
     /// The status of an answer whose head could not be read to its end.
@@ -100,7 +104,7 @@ pub(super) fn run<T>(exchange: Exchange, work: impl FnOnce() -> T) -> (T, Exchan
             CURRENT.with_borrow_mut(Option::take);
         }
     }
-    let fallback = Exchange::new(Duration::ZERO, Duration::ZERO);
+    let fallback = Exchange::new(Duration::ZERO, Duration::ZERO, Instant::now());
     CURRENT.set(Some(exchange));
     let clear = Clear;
     let result = work();
@@ -151,7 +155,8 @@ pub(super) fn saw(bytes: &[u8]) {
     });
 }
 
-fn after(start: Instant, time: Duration) -> Instant {
+/// A moment that much later.
+pub(super) fn after(start: Instant, time: Duration) -> Instant {
     // A year stands for times so long that the clock cannot hold them.
     start
         .checked_add(time)
@@ -163,7 +168,8 @@ mod tests {
     use super::*;
 
     fn exchange() -> Exchange {
-        Exchange::new(Duration::from_secs(5), Duration::from_secs(50))
+        let end = after(Instant::now(), Duration::from_secs(500));
+        Exchange::new(Duration::from_secs(5), Duration::from_secs(50), end)
     }
 
     #[test]
@@ -190,16 +196,21 @@ mod tests {
 
     #[test]
     fn the_response_time_begins_with_the_request() {
-        let ((before, after), exchange) = run(exchange(), || {
+        let ((before, then), exchange) = run(exchange(), || {
             let before = deadline();
             request_begins();
             (before, deadline())
         });
         assert_eq!(before, Some(exchange.connect_deadline));
         let began = exchange.request_began.unwrap();
-        assert_eq!(after, Some(began + Duration::from_secs(50)));
-        let endless = Exchange::new(Duration::MAX, Duration::MAX);
+        assert_eq!(then, Some(began + Duration::from_secs(50)));
+        let (now, long) = (Instant::now(), Duration::MAX);
+        let endless = Exchange::new(long, long, after(now, long));
         assert!(endless.deadline() > Instant::now());
+        let mut short = Exchange::new(long, long, now);
+        assert_eq!(short.deadline(), now);
+        short.request_began = Some(now);
+        assert_eq!(short.deadline(), now);
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(super) fn own_failure(named: &str, answer: &Answer) -> Option<Failure> {
     }
     let told = answer
         .header("x-squid-error")
-        .filter(|value| squid_did_not_send(value))
+        .filter(|value| squid_did_not_send(value) && is_squids_own(answer))
         .map(|value| value.trim().to_owned())
         .or_else(|| proxy_status_did_not_send(answer))?;
     Some(Failure {
@@ -120,6 +120,15 @@ fn refused(named: &str, status: u16, told: Option<&str>) -> Failure {
         "proxy",
         format!("the proxy {named} answered {status}{told}: {why}"),
     )
+}
+
+/// Whether squid made the answer: it lets a header of that name pass that a target sends.
+fn is_squids_own(answer: &Answer) -> bool {
+    let server = answer.header("server").map(str::trim_start);
+    server.is_none_or(|name| {
+        name.get(..5)
+            .is_some_and(|name| name.eq_ignore_ascii_case("squid"))
+    })
 }
 
 /// Squid's names for pages that it makes before it has written anything to the target.
@@ -187,6 +196,19 @@ mod tests {
             (503, &[("x-squid-error", "ERR_CONNECT_FAIL 111")], not),
             (503, &[("x-squid-error", "ERR_DNS_FAIL 0")], not),
             (403, &[("x-squid-error", "ERR_ACCESS_DENIED 0")], not),
+            (
+                503,
+                &[
+                    ("server", "squid/6.13"),
+                    ("x-squid-error", "ERR_CONNECT_FAIL 111"),
+                ],
+                not,
+            ),
+            (
+                503,
+                &[("server", "nginx"), ("x-squid-error", "ERR_CONNECT_FAIL 111")],
+                None,
+            ),
             (504, &[("x-squid-error", "ERR_READ_TIMEOUT 0")], None),
             (502, &[("x-squid-error", "ERR_ZERO_SIZE_OBJECT 0")], None),
             (502, &[("proxy-status", "edge; error=connection_refused")], not),

@@ -99,8 +99,8 @@ pub(super) fn handshake<S: Read + Write>(
             let inner = error
                 .get_ref()
                 .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            let hint = inner.map(hint).unwrap_or_default();
-            format!("the TLS handshake with {host} failed: {error}{hint}")
+            let why = inner.map_or_else(|| error.to_string(), told);
+            format!("the TLS handshake with {host} failed: {why}")
         })?;
     }
     Ok(StreamOwned::new(connection, stream))
@@ -140,6 +140,23 @@ fn usual_trust() -> &'static Trust {
     })
 }
 
+/// How webpki calls an authority's certificate that a server shows as its own; rustls has no variant for it.
+const AUTHORITY_SHOWN: &str = "CaUsedAsEndEntity";
+
+/// What went wrong in a handshake, and what to do.
+fn told(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if format!("{other:?}").contains(AUTHORITY_SHOWN) =>
+        {
+            "the certificate that the server shows is an authority's own, as a self-signed one often is, and not trusted \
+             here: give that very certificate in `ca`"
+                .to_owned()
+        }
+        error => format!("{error}{}", hint(error)),
+    }
+}
+
 fn hint(error: &rustls::Error) -> &'static str {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
     match error {
@@ -154,14 +171,45 @@ fn hint(error: &rustls::Error) -> &'static str {
         InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             "; the server's certificate has expired and must be renewed there"
         }
+        InvalidCertificate(CertificateError::BadSignature) => {
+            "; the certificate was tampered with, or its key or its issuer's is of a kind that cannot be verified here, such \
+             as RSA below 2048 bits"
+        }
+        AlertReceived(AlertDescription::HandshakeFailure) => {
+            "; the server's ciphers or the kind of its key (P-521, DSA, RSA below 2048 bits) may not be supported here, or it \
+             may want a client certificate that it trusts, see crt, key and pfx"
+        }
         AlertReceived(
-            AlertDescription::HandshakeFailure
-            | AlertDescription::CertificateRequired
+            AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
             | AlertDescription::UnknownCA,
         ) => "; the server may want a client certificate that it trusts, see crt, key and pfx",
         AlertReceived(AlertDescription::ProtocolVersion) => "; the server speaks only other versions of TLS",
         InvalidMessage(_) => "; is this an http port?",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_not_supported_are_named() {
+        let alert = rustls::Error::AlertReceived(AlertDescription::HandshakeFailure);
+        let text = told(&alert);
+        assert!(
+            text.contains("P-521") && text.contains("client certificate"),
+            "{text}"
+        );
+        let text = told(&CertificateError::BadSignature.into());
+        assert!(text.contains("RSA below 2048 bits"), "{text}");
+        let text = told(&rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired,
+        ));
+        assert!(
+            !text.contains("P-521") && text.contains("client certificate"),
+            "{text}"
+        );
     }
 }

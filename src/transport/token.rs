@@ -146,7 +146,7 @@ impl TokenGrant {
         let expires = body.as_ref().and_then(|body| body.get("expires_in"));
         let holds = expires
             .and_then(|value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()))
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST.as_secs_f64())).ok())
             .unwrap_or(UNSTATED);
         Ok(Token {
             header: Zeroizing::new(format!("{scheme} {secret}")),
@@ -169,7 +169,7 @@ pub(super) struct Token {
     header: Zeroizing<String>,
     secret: Zeroizing<String>,
     /// Until when it is used.
-    until: Instant,
+    pub(super) until: Instant,
 }
 
 impl Token {
@@ -183,19 +183,29 @@ impl Token {
     }
 
     /// Takes the token out of what a server echoed: nobody beyond the transport knows it, so nobody else can.
-    pub(super) fn mask(&self, result: &mut Result<Answer, Failure>) {
-        if self.secret.len() < MASKED_BYTES {
-            return;
-        }
-        let masks = std::slice::from_ref(&self.secret);
-        match result {
-            Ok(answer) => {
-                for (_, value) in &mut answer.headers {
-                    *value = mask(value, masks);
-                }
-                answer.body = mask_bytes(&answer.body, &self.secret);
+    pub(super) fn without(&self, mut answer: Answer) -> Answer {
+        let masks = self.masks();
+        if !masks.is_empty() {
+            for (_, value) in &mut answer.headers {
+                *value = mask(value, masks);
             }
-            Err(failure) => failure.message = mask_cut(&failure.message, masks),
+            answer.body = mask_bytes(&answer.body, &self.secret);
+        }
+        answer
+    }
+
+    /// The same for what a failure tells.
+    pub(super) fn without_in(&self, failure: Failure) -> Failure {
+        Failure {
+            message: mask_cut(&failure.message, self.masks()),
+            ..failure
+        }
+    }
+
+    fn masks(&self) -> &[Zeroizing<String>] {
+        match self.secret.len() >= MASKED_BYTES {
+            true => std::slice::from_ref(&self.secret),
+            false => &[],
         }
     }
 }
@@ -203,8 +213,11 @@ impl Token {
 /// The tokens that are known.
 #[derive(Default)]
 pub(super) struct Tokens {
-    slots: Mutex<HashMap<[u8; 32], Arc<Slot>>>,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
 }
+
+/// A grant, and the way that it is asked for: what one way must not reach, another must not hand on.
+type Key = ([u8; 32], Arc<NetworkPolicy>);
 
 #[derive(Default)]
 struct Slot {
@@ -226,10 +239,11 @@ impl Tokens {
     pub(super) fn get(
         &self,
         grant: &TokenGrant,
+        network: &Arc<NetworkPolicy>,
         refused: Option<&Arc<Token>>,
         fetch: impl FnOnce() -> Result<Token, Failure>,
     ) -> Result<Arc<Token>, Failure> {
-        let slot = self.slot(grant);
+        let slot = self.slot((grant.id, Arc::clone(network)));
         let mut state = slot.lock();
         let mut waited_since = None;
         loop {
@@ -273,12 +287,22 @@ impl Tokens {
         result
     }
 
-    fn slot(&self, grant: &TokenGrant) -> Arc<Slot> {
+    fn slot(&self, key: Key) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MAX_TOKENS && !slots.contains_key(&grant.id) {
+        if slots.len() >= MAX_TOKENS && !slots.contains_key(&key) {
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
-        Arc::clone(slots.entry(grant.id).or_default())
+        Arc::clone(slots.entry(key).or_default())
+    }
+}
+
+#[cfg(test)]
+impl Tokens {
+    /// How many are asking for the token of a grant now.
+    pub(super) fn callers(&self, grant: &TokenGrant, network: &Arc<NetworkPolicy>) -> usize {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get(&(grant.id, Arc::clone(network)));
+        slot.map_or(0, |slot| Arc::strong_count(slot) - 1)
     }
 }
 

@@ -160,6 +160,25 @@ fn a_refusal_counts_though_its_body_is_cut() {
 }
 
 #[test]
+fn a_head_may_have_128_headers() {
+    let lines = |count: usize| -> String { (1..count).map(|n| format!("x-{n}: {n}\r\n")).collect() };
+    // One more is the content-length.
+    let server = Server::start(vec![
+        vec![answer("201 Created", &lines(128), b"{}")],
+        vec![answer("201 Created", &lines(129), b"{}"), Act::Close],
+    ]);
+    let transport = HttpTransport::new(1);
+    let got = transport.send(&get(&server)).unwrap();
+    assert_eq!((got.headers.len(), got.body_fault), (128, None));
+    let got = transport.send(&get(&server)).unwrap();
+    let Some(BodyFault::Broken(why)) = got.body_fault else {
+        panic!("{got:?}");
+    };
+    assert_eq!(got.status, 201);
+    assert!(why.contains("128 headers"), "{why}");
+}
+
+#[test]
 fn heads_that_cannot_be_read_keep_their_status() {
     let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
     let large = format!("x: {}\r\n", "y".repeat(100_000));

@@ -202,3 +202,34 @@ fn pkcs12_of_today_and_of_old() {
         assert!(Identity::from_pfx(&to_base64(&whole[..end]), open).is_err());
     }
 }
+
+#[test]
+fn a_server_that_shows_an_authoritys_certificate_is_told_apart() {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.subject_alt_names = vec![SanType::IpAddress("127.0.0.1".parse().unwrap())];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let private = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .unwrap();
+    let server = Server::on("127.0.0.1:0", vec![ok()], Some(Arc::new(config)));
+    let failure = send(&post(&server.url("/"))).unwrap_err();
+    assert_eq!(failure.code, "tls");
+    assert!(
+        failure.message.contains("self-signed") && failure.message.contains("in `ca`"),
+        "{}",
+        failure.message
+    );
+    assert!(!failure.message.contains("CaUsed"), "{}", failure.message);
+    let mut policy = policy(LIMITS);
+    policy.tls.roots = Roots::from_pem(&certificate.pem()).unwrap();
+    let mut trusting = post(&server.url("/"));
+    trusting.network = Arc::new(policy);
+    assert_eq!(send(&trusting).unwrap().status, 200);
+}

@@ -216,6 +216,35 @@ fn an_answer_that_takes_too_long() {
 }
 
 #[test]
+fn token_redirects_and_answer_share_one_end() {
+    use super::super::token::TokenGrant;
+    let limits = ExchangeLimits {
+        connect: Duration::from_millis(300),
+        response: Duration::from_millis(300),
+        body_bytes: 1 << 20,
+    };
+    // Each alone is within its time: 250 ms for the token, and as much for an answer that refuses it.
+    let slow = |text: &str| {
+        vec![Act::Drip(
+            text.as_bytes().to_vec(),
+            Duration::from_millis(250) / text.len() as u32,
+        )]
+    };
+    let token = "HTTP/1.1 200 OK\r\ncontent-length: 22\r\n\r\n{\"access_token\": \"tok\"}";
+    let refused = "HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n";
+    let tokens = Server::start(vec![slow(token), slow(token), slow(token)]);
+    let server = Server::start(vec![slow(refused), slow(refused)]);
+    let mut request = limited(post(&server.url("/")), limits);
+    let grant = TokenGrant::new(tokens.url("/").parse().unwrap(), &[("a", "b")], None);
+    request.token = Some(Arc::new(grant));
+    let failure = send(&request).unwrap_err();
+    assert!(
+        matches!(failure.code, "responseTimeout" | "connectTimeout"),
+        "{failure:?}"
+    );
+}
+
+#[test]
 fn a_request_that_nobody_reads_times_out() {
     let limits = ExchangeLimits {
         response: Duration::from_millis(200),

@@ -192,8 +192,25 @@ fn all_hops_share_the_response_time() {
     let late = b"HTTP/1.1 307 Go\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n".to_vec();
     let server = Server::start(vec![vec![Act::Drip(late, Duration::from_millis(3))]; 10]);
     let failure = send(&limited(post(&server.url("/")), limits)).unwrap_err();
+    assert_eq!(failure.code, "responseTimeout");
+    // Between two hops nothing is under way.
+    assert!(matches!(
+        failure.kind,
+        FailureKind::Lost | FailureKind::NotWritten
+    ));
+}
+
+#[test]
+fn a_hop_is_not_made_when_no_time_is_left() {
+    let server = Server::start(vec![]);
+    let over = std::time::Instant::now();
+    let failure = HttpTransport::new(1)
+        .follow(&post(&server.url("/")), over)
+        .unwrap_err();
     assert_eq!(
         (failure.kind, failure.code),
-        (FailureKind::Lost, "responseTimeout")
+        (FailureKind::NotWritten, "responseTimeout")
     );
+    assert!(failure.message.contains(&server.url("/")), "{}", failure.message);
+    assert!(server.is_silent());
 }

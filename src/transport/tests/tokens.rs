@@ -1,9 +1,10 @@
 //! OAuth2: tokens are fetched when needed, once, kept, refreshed once, and masked.
 
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::super::FailureKind;
-use super::super::token::TokenGrant;
+use super::super::token::{TokenGrant, Tokens};
 use super::*;
 
 fn grant(server: &Server, basic: bool) -> Option<Arc<TokenGrant>> {
@@ -112,30 +113,101 @@ fn an_echoed_token_is_masked() {
 }
 
 #[test]
-fn many_at_once_fetch_one() {
+fn a_401_of_another_origin_says_nothing_about_the_token() {
+    let tokens = Server::start(vec![token("tok-1", 3600), token("tok-2", 3600)]);
+    let other = Server::start(vec![vec![answer("401 Unauthorized", "", b"")]; 2]);
+    let moved = answer("307 Go", &format!("location: {}\r\n", other.url("/new")), b"");
+    let server = Server::start(vec![vec![moved]; 2]);
+    let (grant, transport) = (grant(&tokens, false), HttpTransport::new(1));
+    assert_eq!(transport.send(&with_token(&server, &grant)).unwrap().status, 401);
+    assert_eq!(server.next().text("authorization"), Some("Bearer tok-1"));
+    assert_eq!(other.next().text("authorization"), None);
+    tokens.next();
+    assert!(server.is_silent() && other.is_silent() && tokens.is_silent());
+}
+
+#[test]
+fn many_at_once_fetch_one_at_a_time() {
     const MANY: usize = 8;
-    let tokens = Server::start(vec![token("tok-1", 29)]);
-    let server = Server::start((0..MANY).map(|_| ok()).collect());
-    let (grant, transport) = (grant(&tokens, false), HttpTransport::new(MANY));
-    transport.send(&with_token(&server, &None)).unwrap();
-    server.then(ok());
-    let start = Barrier::new(MANY);
-    // The long-lived token is there for whoever comes late.
-    tokens.then(token("tok-1", 3600));
-    let request = with_token(&server, &grant);
+    let nobody = Server::start(vec![]);
+    let grant = grant(&nobody, false).unwrap();
+    let network = Arc::new(policy(LIMITS));
+    let tokens = Tokens::default();
+    let (under_way, fetches) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let fetch = |seconds| {
+        assert_eq!(under_way.fetch_add(1, Ordering::SeqCst), 0, "two fetches at once");
+        fetches.fetch_add(1, Ordering::SeqCst);
+        // Everybody is at the door before the first fetch comes to its end.
+        while tokens.callers(&grant, &network) < MANY {
+            std::thread::yield_now();
+        }
+        under_way.fetch_sub(1, Ordering::SeqCst);
+        let Some(Act::Send(bytes)) = token("tok-1", seconds).pop() else {
+            panic!("an answer");
+        };
+        let body = bytes.split(|byte| *byte == b'{').nth(1).unwrap();
+        grant.read(
+            &Answer {
+                status: 200,
+                headers: Vec::new(),
+                body: [b"{", body].concat(),
+                body_fault: None,
+            },
+            Instant::now(),
+        )
+    };
+    // One that is used up at once serves those who waited for it all the same.
     std::thread::scope(|scope| {
         for _ in 0..MANY {
-            scope.spawn(|| {
-                start.wait();
-                transport.send(&request).unwrap();
-            });
+            scope.spawn(|| tokens.get(&grant, &network, None, || fetch(0)).unwrap());
         }
     });
-    let mut fetches = 0;
-    while !tokens.is_silent() {
-        fetches += 1;
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn each_way_to_the_server_has_its_own_token() {
+    let tokens = Server::start(vec![token("tok-1", 3600)]);
+    let server = Server::start(vec![ok()]);
+    let (grant, transport) = (grant(&tokens, false), HttpTransport::new(1));
+    transport.send(&with_token(&server, &grant)).unwrap();
+    let port = server.address.port();
+    let mut elsewhere = with_token(&server, &grant);
+    elsewhere.network = Arc::new(NetworkPolicy {
+        allowed_hosts: AllowedHosts::parse(&[format!("127.0.0.1:{port}")]).unwrap(),
+        ..policy(LIMITS)
+    });
+    let failure = transport.send(&elsewhere).unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.code),
+        (FailureKind::Credentials, "hostNotAllowed")
+    );
+}
+
+#[test]
+fn how_long_a_token_holds() {
+    let nobody = Server::start(vec![]);
+    let grant = grant(&nobody, false).unwrap();
+    for (stated, seconds) in [
+        ("3600", 3570),
+        ("\"60\"", 30),
+        ("-5", 0),
+        ("\"-5\"", 0),
+        ("0", 0),
+        ("1e300", 86_370),
+        ("null", 3570),
+        ("\"soon\"", 3570),
+    ] {
+        let now = Instant::now();
+        let answer = Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: format!(r#"{{"access_token": "t", "expires_in": {stated}}}"#).into_bytes(),
+            body_fault: None,
+        };
+        let token = grant.read(&answer, now).unwrap();
+        assert_eq!(token.until - now, Duration::from_secs(seconds), "{stated}");
     }
-    assert!((1..=2).contains(&fetches), "{fetches}");
 }
 
 #[test]
