@@ -11,3 +11,4 @@ mod order;
 mod steps;
 mod storing;
 mod uncertain;
+mod unverified;

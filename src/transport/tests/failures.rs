@@ -219,18 +219,18 @@ fn an_answer_that_takes_too_long() {
 fn token_redirects_and_answer_share_one_end() {
     use super::super::token::TokenGrant;
     let limits = ExchangeLimits {
-        connect: Duration::from_millis(300),
-        response: Duration::from_millis(300),
+        connect: Duration::from_millis(100),
+        response: Duration::from_millis(1000),
         body_bytes: 1 << 20,
     };
-    // Each alone is within its time: 250 ms for the token, and as much for an answer that refuses it.
+    // Each alone is within its time: 600 ms for the token, and as much for an answer that refuses it.
     let slow = |text: &str| {
         vec![Act::Drip(
             text.as_bytes().to_vec(),
-            Duration::from_millis(250) / text.len() as u32,
+            Duration::from_millis(600) / text.len() as u32,
         )]
     };
-    let token = "HTTP/1.1 200 OK\r\ncontent-length: 22\r\n\r\n{\"access_token\": \"tok\"}";
+    let token = "HTTP/1.1 200 OK\r\ncontent-length: 23\r\n\r\n{\"access_token\": \"tok\"}";
     let refused = "HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n";
     let tokens = Server::start(vec![slow(token), slow(token), slow(token)]);
     let server = Server::start(vec![slow(refused), slow(refused)]);

@@ -1,6 +1,6 @@
 //! OAuth2: tokens are fetched when needed, once, kept, refreshed once, and masked.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::super::FailureKind;
@@ -134,11 +134,13 @@ fn many_at_once_fetch_one_at_a_time() {
     let network = Arc::new(policy(LIMITS));
     let tokens = Tokens::default();
     let (under_way, fetches) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (everybody, overlapped) = (AtomicBool::new(false), AtomicBool::new(false));
     let fetch = |seconds| {
-        assert_eq!(under_way.fetch_add(1, Ordering::SeqCst), 0, "two fetches at once");
         fetches.fetch_add(1, Ordering::SeqCst);
-        // Everybody is at the door before the first fetch comes to its end.
-        while tokens.callers(&grant, &network) < MANY {
+        overlapped.fetch_or(under_way.fetch_add(1, Ordering::SeqCst) > 0, Ordering::SeqCst);
+        // All are at the door before the first fetch comes to its end.
+        while !everybody.load(Ordering::SeqCst) {
+            everybody.fetch_or(tokens.callers(&grant, &network) >= MANY, Ordering::SeqCst);
             std::thread::yield_now();
         }
         under_way.fetch_sub(1, Ordering::SeqCst);
@@ -162,6 +164,7 @@ fn many_at_once_fetch_one_at_a_time() {
             scope.spawn(|| tokens.get(&grant, &network, None, || fetch(0)).unwrap());
         }
     });
+    assert!(!overlapped.load(Ordering::SeqCst), "two fetches at once");
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
 }
 

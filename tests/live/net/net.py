@@ -79,13 +79,17 @@ class Net:
         command = [self.program, "--db", str(here / "c.db"), "--settings", str(here / "settings.json"), "--json", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
-    def delivered(self, what, url, config=None, secrets=None, settings=None, seen="", warned=""):
+    def delivered(self, what, url, config=None, secrets=None, settings=None, seen="", warned="", squid=False):
+        began = self.servers.squid_log()
         refusal, warnings, verdict, lines = self.run(url, config or {}, secrets or {}, settings or {})
         self.check(what, not refusal and verdict == "ok", refusal or verdict)
         if verdict == "ok":
             line = lines[-1] if lines else ""
             self.check(f"{what}: seen by the target", len(lines) >= 1 and seen in line, lines)
             self.check(f"{what}: nothing of the proxy reached it", "probe=- login=-" in line, line)
+        if squid and verdict == "ok":
+            lines = self.servers.squid_saw(began, "probe=seen")
+            self.check(f"{what}: the proxy got its headers", lines and "probe=seen" in lines[-1], lines)
         self.check(f"{what}: warned of", warned in warnings, warnings)
 
     def failed_as(self, what, class_, words, url, config=None, secrets=None, settings=None):
@@ -122,8 +126,8 @@ def verification(net):
     net.delivered("common name alone", https("commonname", "localhost"), ca)
     net.failed_as("common name of another host", "notSent", "another name", https("commonname"), ca)
     none, full = {"verificationMode": "none"}, {"verificationMode": "full"}
-    net.delivered("none by the settings", https("untrusted"), settings={"ssl": none})
-    net.delivered("none by the host", https("untrusted"), settings=hosts("untrusted", none))
+    net.delivered("none by the settings", https("untrusted"), settings={"ssl": none}, warned="not verified")
+    net.delivered("none by the host", https("untrusted"), settings=hosts("untrusted", none), warned="not verified")
     net.failed_as("the host wins over the settings", "notSent", "not trusted", https("untrusted"), settings={"ssl": none, **hosts("untrusted", full)})
     net.failed_as("the connector wins over the host", "notSent", "not trusted", https("untrusted"), full, settings=hosts("untrusted", none))
     files = {"certificateAuthoritiesFiles": [str(s.certificates / "ca.pem")]}
@@ -200,7 +204,7 @@ def proxies(net):
     }
     for name, url in good.items():
         for kind, (target, config) in targets.items():
-            net.delivered(f"{name}, {kind}", target, config, settings=through(url))
+            net.delivered(f"{name}, {kind}", target, config, settings=through(url), squid=name.startswith("squid"))
     bad = {
         "squid, no login": (proxy("http", "squid_login"), "407"),
         "squid, wrong login": (proxy("http", "squid_login", USER, "wrong"), "407"),
@@ -228,8 +232,9 @@ def proxies(net):
     tls = proxy("https", "squid_tls")
     trusted = {"customHostSettings": [{"url": tls, "ssl": {"certificateAuthoritiesData": net.file("ca.pem").decode()}}]}
     for kind, (target, config) in targets.items():
-        net.delivered(f"https proxy, {kind}", target, config, settings=through(tls, **trusted))
-        net.delivered(f"https proxy not verified, {kind}", target, config, settings=through(tls, ssl={"proxyVerificationMode": "none"}))
+        net.delivered(f"https proxy, {kind}", target, config, settings=through(tls, **trusted), squid=True)
+        unverified = through(tls, ssl={"proxyVerificationMode": "none"})
+        net.delivered(f"https proxy not verified, {kind}", target, config, settings=unverified, warned="not verified")
         net.failed_as(f"https proxy not trusted, {kind}", "notSent", "not trusted", target, config, settings=through(tls))
         net.failed_as(f"ssl.verificationMode is not the proxy's, {kind}", "notSent", "not trusted", target, config, settings=through(tls, ssl={"verificationMode": "none"}))
     target, config = targets["http"]
@@ -239,7 +244,7 @@ def proxies(net):
     net.delivered("not on the only list", target, settings=through(dead, proxyOnlyHosts=["localhost"]))
     net.failed_as("on the only list", "notSent", "proxy", target, settings=through(dead, proxyOnlyHosts=["127.0.0.1"]))
     own = lambda url, **more: {"proxy": {"url": url, **more}}
-    net.delivered("a connector's own proxy", target, own(good["squid"], headers={PROBE: "seen"}), settings=through(dead))
+    net.delivered("a connector's own proxy", target, own(good["squid"], headers={PROBE: "seen"}), settings=through(dead), squid=True)
     net.delivered("a connector's own direct way", target, own("direct"), settings=through(dead))
     login = {"proxyUser": USER, "proxyPassword": PASSWORD}
     net.delivered("a connector's own proxy with login", target, own(proxy("http", "squid_login")), login)
@@ -267,8 +272,9 @@ def the_rest(net):
     net.check("an answer without a token", "(auth)" in verdict and "access_token" in verdict, refusal or verdict)
     deny = {"denyPrivateAddresses": True}
     for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"]:
-        net.failed_as(f"denyPrivateAddresses, {host}", "permanent", "denyPrivateAddresses", f"http://{host}:{s.http}/issue", settings=deny)
-        net.failed_as(f"denyPrivateAddresses through a proxy, {host}", "permanent", "denyPrivateAddresses", f"http://{host}:{s.http}/issue", settings={**deny, **through})
+        url, field = f"http://{host}:{s.http}/issue", "config.createIncidentUrl"
+        net.refused(f"denyPrivateAddresses, {host}", field, "denyPrivateAddresses", url, settings=deny)
+        net.refused(f"denyPrivateAddresses through a proxy, {host}", field, "denyPrivateAddresses", url, settings={**deny, **through})
     refusal, _, verdict, _ = net.run(f"https://127.0.0.1:{s.https}/away", {"ca": net.b64("ca.pem")}, {}, {})
     net.check("a redirect from https to http", "(permanent)" in verdict and "https to http" in verdict, refusal or verdict)
 

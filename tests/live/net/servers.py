@@ -165,7 +165,8 @@ class Servers:
             cache deny all
             forward_max_tries 1
             pid_filename {home}/squid.pid
-            access_log stdio:{home}/access.log
+            logformat seen %rm %ru probe=%{{X-Probe}}>h
+            access_log stdio:{home}/access.log seen
             cache_log {home}/cache.log
             coredump_dir {home}
             netdb_filename none
@@ -227,6 +228,20 @@ class Servers:
                 threading.Thread(target=serve, args=(raw,), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
+
+    def squid_log(self):
+        """What squid has logged so far."""
+        log = self.directory / "squid" / "access.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def squid_saw(self, before, words):
+        """What squid has logged after that, as soon as these words are in it: a tunnel is logged when it is closed."""
+        deadline = time.monotonic() + 30
+        while True:
+            lines = self.squid_log()[len(before) :]
+            if any(words in line for line in lines) or time.monotonic() > deadline:
+                return lines
+            time.sleep(0.01)
 
     def seen(self):
         """Takes what the targets have logged since the last time.
