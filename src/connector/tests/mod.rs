@@ -282,6 +282,21 @@ fn refuses_what_a_field_cannot_hold() {
             "only go together",
         ),
         (
+            json!({"findIncidentUrl": "http://a/", "findIncidentResponseKey": "id", "findIncidentJson": "{}"}),
+            "config.findIncidentJson",
+            "set findIncidentMethod to \"post\"",
+        ),
+        (
+            json!({"extraTags": ["a", null]}),
+            "config.extraTags[1]",
+            "a string, not null",
+        ),
+        (
+            json!({"maxInFlight": 1.5}),
+            "config.maxInFlight",
+            "a whole number",
+        ),
+        (
             json!({"idempotencyHeader": "a b"}),
             "config.idempotencyHeader",
             "ASCII",
@@ -365,6 +380,7 @@ fn comments_are_left_out_without_url_json_or_method() {
         json!({"createCommentJson": ""}),
         json!({"-createCommentJson": 0}),
         json!({"createCommentMethod": null}),
+        json!({"createCommentMethod": ""}),
     ] {
         assert!(accepted(patch.clone()).config.comment.is_none(), "{patch}");
     }
@@ -419,6 +435,14 @@ fn extensions_reach_the_typed_config() {
             .idempotency
             .is_none()
     );
+}
+
+#[test]
+fn whole_numbers_may_be_written_with_a_point() {
+    let config =
+        accepted(json!({"maxInFlight": 2.0, "retry": {"baseMs": 5e2}, "maxLengths": {"title": 13.0}})).config;
+    assert_eq!((config.max_in_flight, config.retry.base.as_millis()), (2, 500));
+    assert_eq!(config.max_lengths, [("title".to_owned(), 13)]);
 }
 
 #[test]
