@@ -38,8 +38,9 @@ pub(crate) fn of_document(
         .into_iter()
         .flatten()
     {
-        if !operation.url.uses("external.system.id") {
-            let message = "this URL does not name external.system.id: every incident is addressed alike";
+        if !operation.url.sends("external.system.id") {
+            let message =
+                "this URL does not tell the target external.system.id: every incident is addressed alike";
             push(&mut list, operation.url.field(), message);
         }
     }
@@ -128,11 +129,11 @@ fn push(list: &mut Vec<Warning>, field: &str, message: &str) {
 }
 
 fn needs(list: &mut Vec<Warning>, config: &Config, body: &BodyTemplate, field: &str, variable: &str) {
-    let holds = |name: &str| {
-        let text = config.texts.iter().find(|(known, _)| known == name);
-        text.is_some_and(|(_, pattern)| pattern.holds(variable))
-    };
-    if !body.uses(variable) && !body.texts().any(holds) {
+    let through_a_text = config
+        .texts
+        .iter()
+        .any(|(name, pattern)| pattern.holds(variable) && body.uses(&format!("case.texts.{name}")));
+    if !body.uses(variable) && !through_a_text {
         push(
             list,
             field,

@@ -474,6 +474,27 @@ fn warns_of_what_may_be_a_mistake() {
             "external.system.id",
         ),
         (
+            json!({"updateIncidentUrl": "http://127.0.0.1/x#{{{external.system.id}}}"}),
+            "config.updateIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"getIncidentUrl": "http://127.0.0.1/x{{#external.system.id}}/y{{/external.system.id}}"}),
+            "config.getIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"getIncidentUrl":
+                "http://127.0.0.1/x{{^external.system.id}}{{{external.system.id}}}{{/external.system.id}}"}),
+            "config.getIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"createIncidentJson": r#"{"t": {{{case.title}}}{{#case.description}}, "d": 1{{/case.description}}}"#}),
+            "config.createIncidentJson",
+            "case.description",
+        ),
+        (
             json!({"viewIncidentUrl": "http://127.0.0.1/x"}),
             "config.viewIncidentUrl",
             "external.system.title",
@@ -522,6 +543,9 @@ fn warns_of_what_may_be_a_mistake() {
         json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"},
             "getIncidentHeaders": {"authorization": "a"}}),
         json!({"createIncidentUrl": "http://tracker.example/x?u=http://y"}),
+        json!({"updateIncidentUrl": "http://127.0.0.1/x{{#external.system.id}}/{{{.}}}{{/external.system.id}}"}),
+        json!({"updateIncidentUrl": "http://127.0.0.1/x{{^case.id}}/{{{external.system.id}}}{{/case.id}}"}),
+        json!({"viewIncidentUrl": "http://127.0.0.1/#/x/{{{external.system.id}}}"}),
         json!({"getIncidentMethod": "post", "getIncidentJson": r#"{"id": {{{external.system.id}}}}"#,
             "getIncidentUrl": "http://127.0.0.1/find"}),
     ];
