@@ -6,6 +6,7 @@ use super::Warning;
 use super::config::{Auth, Config};
 use super::fields;
 use super::secret::Secrets;
+use super::words::child;
 use crate::template::{BodyTemplate, UrlTemplate};
 use crate::transport::{Method, Verification};
 
@@ -63,8 +64,37 @@ pub(crate) fn of_document(
         let message = "this type of authentication sends nothing";
         push(&mut list, "config.authType", message);
     }
+    let none = Vec::new();
+    let comments = config.comment.as_ref().map_or(&none, |comment| &comment.headers);
+    for (field, headers) in [
+        ("config.headers", &config.headers),
+        ("config.createIncidentHeaders", &config.create.headers),
+        ("config.createCommentHeaders", comments),
+    ] {
+        fixed_key(
+            &mut list,
+            config,
+            field,
+            headers.iter().map(|(name, _)| name.as_str()),
+        );
+    }
     of_tls(&mut list, config);
     list
+}
+
+/// Warns of a header that takes the place of every push's own idempotency key.
+fn fixed_key<'a>(
+    list: &mut Vec<Warning>,
+    config: &Config,
+    field: &str,
+    mut names: impl Iterator<Item = &'a str>,
+) {
+    let Some(key) = &config.idempotency else { return };
+    if let Some(name) = names.find(|name| name.eq_ignore_ascii_case(&key.header)) {
+        let message = "this gives every push the same key, so that a target which heeds it takes the next case for the \
+                       first one sent again; leave it out, or set idempotencyHeader to null";
+        push(list, &child(field, name), message);
+    }
 }
 
 fn of_tls(list: &mut Vec<Warning>, config: &Config) {
@@ -107,6 +137,8 @@ pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
                        sent; set hasAuth to false to send secretHeaders alone";
         push(&mut list, "secrets", message);
     }
+    let names = secrets.headers.iter().map(|(name, _)| name.as_str());
+    fixed_key(&mut list, config, "secrets.secretHeaders", names);
     let open = |url: &&Url| url.scheme() == "http" && !is_this_machine(url);
     if config.token_url().filter(open).is_some() {
         let message =

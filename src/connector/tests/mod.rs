@@ -516,6 +516,16 @@ fn warns_of_what_may_be_a_mistake() {
         ),
         (json!({"ca": "***"}), "config.ca", "no effect"),
         (
+            json!({"headers": {"idempotency-key": "k"}}),
+            "config.headers[\"idempotency-key\"]",
+            "the same key",
+        ),
+        (
+            json!({"idempotencyHeader": "X-Once", "createCommentHeaders": {"X-Once": "k"}}),
+            "config.createCommentHeaders[\"X-Once\"]",
+            "the same key",
+        ),
+        (
             json!({"headers": {"Cookie": "a"}, "createIncidentUrl": "http://tracker.example/x"}),
             "config.createIncidentUrl",
             "plain http",
@@ -538,9 +548,14 @@ fn warns_of_what_may_be_a_mistake() {
         assert_eq!(warnings[0].field, field);
         assert!(warnings[0].message.contains(words), "{warnings:?}");
     }
+    let secret = json!({"secretHeaders": {"Idempotency-Key": "k"}});
+    let warnings = configure(config(), secret).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].field, "secrets.secretHeaders[\"Idempotency-Key\"]");
     let silent = [
+        json!({"updateIncidentHeaders": {"Idempotency-Key": "k"}, "getIncidentHeaders": {"Idempotency-Key": "k"}}),
         json!({"createIncidentUrl": "http://127.0.0.1/"}),
-        json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"},
+        json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"}, "idempotencyHeader": null,
             "getIncidentHeaders": {"authorization": "a"}}),
         json!({"createIncidentUrl": "http://tracker.example/x?u=http://y"}),
         json!({"updateIncidentUrl": "http://127.0.0.1/x{{#external.system.id}}/{{{.}}}{{/external.system.id}}"}),
