@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use casehook::{Agent, Case, Connector, Options, PushState, PushStatus};
@@ -12,19 +13,24 @@ use support::scripted::{Line, Scripted};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Delivers these cases one after the other against these answers; where they stand then, and what was sent.
-fn deliver(replies: Vec<Reply>, extension: Value, cases: &[Case]) -> (Vec<PushStatus>, Vec<Received>) {
-    let server = Scripted::start(replies.into_iter().map(Line::from));
-    let base = server.base();
+/// A connector for a target at this address.
+fn config(base: &str) -> Value {
     let issue = format!("{base}/issues/{{{{{{external.system.id}}}}}}");
     let body = r#"{"title":{{{case.title}}},"severity":{{{case.severity}}},"status":{{{case.status}}},"tags":{{{case.tags}}}}"#;
-    let mut config = json!({
+    json!({
         "createIncidentUrl": format!("{base}/issues"), "createIncidentJson": body, "createIncidentResponseKey": "id",
         "getIncidentUrl": issue, "getIncidentResponseExternalTitleKey": "title", "viewIncidentUrl": format!("{base}/view/{{{{{{external.system.id}}}}}}"),
         "updateIncidentUrl": issue, "updateIncidentJson": body,
         "createCommentUrl": format!("{issue}/comments"), "createCommentMethod": "post", "createCommentJson": r#"{"text":{{{case.comment}}}}"#,
         "hasAuth": false, "retry": {"baseMs": 10, "capMs": 20},
-    });
+    })
+}
+
+/// Delivers these cases one after the other against these answers; where they stand then, and what was sent.
+fn deliver(replies: Vec<Reply>, extension: Value, cases: &[Case]) -> (Vec<PushStatus>, Vec<Received>) {
+    let server = Scripted::start(replies.into_iter().map(Line::from));
+    let base = server.base();
+    let mut config = config(&base);
     for (name, value) in extension.as_object().unwrap() {
         config[name] = match value.as_str() {
             Some(text) => text.replace("__BASE__", &base).into(),
@@ -216,4 +222,28 @@ fn what_is_gone_fails_or_is_opened_anew() {
     assert_eq!(statuses[1].state, PushState::Delivered, "{statuses:?}");
     let creates = sent.iter().filter(|request| request.method == "POST").count();
     assert_eq!(creates, 2);
+}
+
+#[test]
+fn a_trial_sends_keys_of_its_own() {
+    let answers = || [created(), read(), Reply::empty(204), Reply::empty(204)];
+    let server = Scripted::start(answers().into_iter().chain(answers()).map(Line::from));
+    let folder = support::temp_dir();
+    let agent = Agent::open(folder.path().join("cases.db"), Options::new().drain(false)).unwrap();
+    let document = json!({"config": config(&server.base())}).to_string();
+    agent
+        .configure("t", &Connector::from_json(&document).unwrap())
+        .unwrap();
+    let case = case().comment("c1", "look").comment("c2", "again");
+    for _ in 0..2 {
+        assert!(agent.test("t", &case).unwrap().ok);
+    }
+    let sent = server.received();
+    let keys: Vec<Option<&str>> = sent
+        .iter()
+        .map(|request| request.header("idempotency-key"))
+        .collect();
+    assert_eq!([keys[1], keys[5]], [None, None], "a read needs none");
+    let written: BTreeSet<&str> = keys.into_iter().flatten().collect();
+    assert_eq!(written.len(), 6, "one for each write: {written:?}");
 }

@@ -4,7 +4,7 @@ use super::preview::{known_id, shown, subject};
 use crate::advice::{self, Exchange};
 use crate::clock::Clock;
 use crate::connector::Prepared;
-use crate::drain::reading;
+use crate::drain::{new_key, reading};
 use crate::model::{Answer, Case, Comment, Header, Link, Step, TestReport, TestStep};
 use crate::outbox::machine::Success;
 use crate::response::ResponsePath;
@@ -100,8 +100,12 @@ impl Trial<'_> {
     fn step(&mut self, step: Step, comment: Option<&Comment>) -> bool {
         let id = self.report.external_id.clone();
         let etag = self.etag.clone();
+        let writes =
+            matches!(step, Step::Create | Step::Comment) && self.prepared.config.idempotency.is_some();
+        let key = writes.then(|| new_key(self.clock.now().wall, &mut fastrand::Rng::new()));
         let about = Subject {
             comment,
+            idempotency_key: key.as_deref(),
             if_match: etag.as_deref().filter(|_| step == Step::Update),
             ..subject(self.case, id.as_deref())
         };

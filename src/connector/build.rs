@@ -62,11 +62,19 @@ impl<'a> Reader<'a> {
             "config.findIncidentUrl",
             "findIncidentUrl and findIncidentResponseKey",
         )?;
-        if find.is_none() && self.text("findIncidentJson").is_some() {
-            return Err(Error::config(
-                "config.findIncidentJson",
-                "this has no effect without findIncidentUrl; give both, or leave it out",
-            ));
+        if self.text("findIncidentJson").is_some() {
+            let refused = |why: &str| Err(Error::config("config.findIncidentJson", why));
+            match find.as_ref().map(|find| find.method) {
+                None => {
+                    return refused("this has no effect without findIncidentUrl; give both, or leave it out");
+                }
+                Some(Method::Get) => {
+                    return refused(
+                        "a look-up by get has no body: set findIncidentMethod to \"post\", or leave this out",
+                    );
+                }
+                Some(_) => {}
+            }
         }
         let view_url = self.text("viewIncidentUrl").unwrap_or_default();
         let target = match self.text("targetId") {
@@ -141,7 +149,7 @@ impl<'a> Reader<'a> {
         Ok(config)
     }
 
-    /// The operation of these fields; none when its URL, or a body that it needs, is null, empty or absent.
+    /// The operation of these fields; none when its URL, its method or a body that it needs is null, empty or absent.
     fn operation(&self, names: &Names) -> Result<Option<Operation>> {
         let (url, json) = (self.text(names.url), self.text(names.json));
         let method = match self.text(names.method) {
@@ -149,7 +157,8 @@ impl<'a> Reader<'a> {
             Some("post") => Method::Post,
             Some("put") => Method::Put,
             Some("patch") => Method::Patch,
-            _ if self.get(names.method) == Some(&Value::Null) => return Ok(None),
+            // Null or empty: what is left out has its default by now.
+            _ if self.get(names.method).is_some() => return Ok(None),
             _ => names.default,
         };
         let headers = headers::read(names.headers_path, self.object(names.headers))?;

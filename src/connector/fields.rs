@@ -3,6 +3,8 @@
 use super::table::{Field, Kind, Need};
 
 const WRITES: Kind = Kind::OneOf(&["post", "put", "patch"]);
+/// Empty is taken as null is.
+const WRITES_OR_NONE: Kind = Kind::OneOf(&["post", "put", "patch", ""]);
 const READS: Kind = Kind::OneOf(&["get", "post"]);
 /// The largest number of milliseconds that a field takes: a week.
 const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1000;
@@ -99,7 +101,7 @@ pub(crate) const FIELDS: &[Field] = &[
     ),
     field(
         "createCommentMethod",
-        WRITES,
+        WRITES_OR_NONE,
         NullOr("\"put\""),
         "the method of adding a comment",
     ),

@@ -20,12 +20,32 @@ pub(crate) fn uses_tls(config: &Config) -> bool {
     urls.chain(config.token_url()).any(|url| url.scheme() == "https")
 }
 
+/// Whether configure looks at certificates: any URL is https, the link for people included (R12).
+pub(crate) fn is_checked(config: &Config) -> bool {
+    uses_tls(config) || config.urls().any(|url| url.sample().scheme() == "https")
+}
+
 /// Reads what the connector brings along for TLS.
 ///
 /// # Errors
-/// The field at fault and what is wrong with it; never where no URL is https: what cannot be used is left out then.
+/// The field at fault and what is wrong with it; never where no request is known to go over TLS: what cannot be used is
+/// left out then.
 pub(crate) fn read(config: &Config, secrets: &Secrets, sources: &SecretSources) -> Result<Material> {
-    let needed = uses_tls(config);
+    let (roots, identity) = certificates(config, secrets, sources, uses_tls(config))?;
+    Ok(Material {
+        roots,
+        identity,
+        proxy_login: proxy_login(secrets, sources)?,
+    })
+}
+
+/// Errors only where they are `needed`.
+fn certificates(
+    config: &Config,
+    secrets: &Secrets,
+    sources: &SecretSources,
+    needed: bool,
+) -> Result<(Roots, Option<Identity>)> {
     let roots = match &config.tls.ca {
         None => Roots::default(),
         Some(ca) => match Roots::from_pem(ca) {
@@ -39,11 +59,7 @@ pub(crate) fn read(config: &Config, secrets: &Secrets, sources: &SecretSources) 
         Err(error) if needed => return Err(error),
         Err(_) => None,
     };
-    Ok(Material {
-        roots,
-        identity,
-        proxy_login: proxy_login(secrets, sources)?,
-    })
+    Ok((roots, identity))
 }
 
 fn proxy_login(secrets: &Secrets, sources: &SecretSources) -> Result<Option<ProxyLogin>> {
@@ -89,14 +105,14 @@ pub(crate) fn check_login(config: &Config, secrets: &Secrets, sources: &SecretSo
 /// Checks at configure what [`read`] reads, and warns of certificates that do not hold (any more, or much longer).
 ///
 /// # Errors
-/// As for [`read`]; a reference that cannot be read is left to the time of sending.
+/// As for [`read`] where any URL is https; a reference that cannot be read is left to the time of sending.
 pub(crate) fn check(
     config: &Config,
     secrets: &Secrets,
     sources: &SecretSources,
     now: Timestamp,
 ) -> Result<Vec<Warning>> {
-    if !uses_tls(config) {
+    if !is_checked(config) {
         return Ok(Vec::new());
     }
     let mut warnings = Vec::new();
@@ -112,18 +128,27 @@ pub(crate) fn check(
             message: "this cannot be read now, so that the client certificate was not checked".to_owned(),
         });
         let without = Secrets::default();
-        read(config, &without, sources)?;
+        let (roots, _) = certificates(config, &without, sources, true)?;
+        warnings.extend(of_authorities(&roots, now));
         return Ok(warnings);
     }
-    if let Some(identity) = read(config, secrets, sources)?.identity {
+    let (roots, identity) = certificates(config, secrets, sources, true)?;
+    warnings.extend(of_authorities(&roots, now));
+    if let Some(identity) = identity {
         let field = if secrets.has("pfx") {
             "secrets.pfx"
         } else {
             "secrets.crt"
         };
-        warnings.extend(of_validity(field, identity.validity(), now));
+        warnings.extend(of_validity(field, "this certificate", identity.validity(), now));
     }
     Ok(warnings)
+}
+
+/// What the first of them gives rise to.
+fn of_authorities(roots: &Roots, now: Timestamp) -> Option<Warning> {
+    let mut all = roots.validities();
+    all.find_map(|validity| of_validity("config.ca", "a certificate in this", validity, now))
 }
 
 /// The secrets that make up a client certificate.
@@ -159,21 +184,18 @@ fn identity(config: &Config, secrets: &Secrets, sources: &SecretSources) -> Resu
         .map_err(|flaw| Error::config(super::table::child("secrets", flaw.secret), flaw.message))
 }
 
-fn of_validity(field: &str, (from, until): (i64, i64), now: Timestamp) -> Option<Warning> {
+fn of_validity(field: &str, what: &str, (from, until): (i64, i64), now: Timestamp) -> Option<Warning> {
     let now = now.as_millis() / 1000;
     let day = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
     let message = if now > until {
         format!(
-            "this certificate expired at {}: servers will refuse it",
+            "{what} expired at {}: whoever checks it refuses it; put its successor here",
             day(until)
         )
     } else if now < from {
-        format!("this certificate only holds from {}", day(from))
+        format!("{what} only holds from {}", day(from))
     } else if until - now < WARN_BEFORE {
-        format!(
-            "this certificate expires at {}: have its successor ready",
-            day(until)
-        )
+        format!("{what} expires at {}: have its successor ready", day(until))
     } else {
         return None;
     };

@@ -266,6 +266,11 @@ mod tests {
                 "list of strings",
             ),
             (
+                r#"{"allowedHosts": [null]}"#,
+                "settings.allowedHosts[0]",
+                "a string, not null",
+            ),
+            (
                 r#"{"allowedHosts": ["a", "http://b"]}"#,
                 "settings.allowedHosts[1]",
                 "host",

@@ -54,7 +54,10 @@ pub(crate) enum Kind {
 
 /// Whether a field may be left out, be null or be empty, and what then holds.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "words for readers of the reference, not for the parser")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "words for readers of the reference, not for the parser")
+)]
 pub(crate) enum Need {
     /// Must be there and not be empty.
     Required,
@@ -121,15 +124,25 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     let fits = match kind {
         Kind::Text | Kind::Url | Kind::Json | Kind::Path => value.is_string(),
         Kind::Bool => value.is_boolean(),
-        Kind::Whole(min, max) => value.as_u64().is_some_and(|n| (*min..=*max).contains(&n)),
+        Kind::Whole(min, max) => {
+            if let Some(number) = whole(&value).filter(|n| (*min..=*max).contains(n)) {
+                return Ok(number.into());
+            }
+            false
+        }
         Kind::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
         Kind::Values => value.is_object(),
         Kind::Size => size(&value).is_some(),
         Kind::Time => time(&value).is_some(),
         Kind::Any => true,
-        Kind::Texts => value
-            .as_array()
-            .is_some_and(|list| list.iter().all(Value::is_string)),
+        Kind::Texts => {
+            let list = value.as_array();
+            let other = list.and_then(|list| list.iter().position(|value| !value.is_string()));
+            if let (Some(list), Some(place)) = (list, other) {
+                return Err(wrong(&format!("{at}[{place}]"), "a string", &list[place]));
+            }
+            value.is_array()
+        }
         Kind::Headers | Kind::TextsByName => {
             if let Some(object) = value.as_object() {
                 for (name, value) in object {
@@ -141,8 +154,10 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
             value.is_object()
         }
         Kind::Lengths(names) => {
-            check_lengths(at, names, value.as_object())?;
-            value.is_object()
+            if let Value::Object(object) = value {
+                return check_lengths(at, names, object);
+            }
+            false
         }
         Kind::Object(table) => {
             if let Value::Object(object) = value {
@@ -158,16 +173,18 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     }
 }
 
-fn check_lengths(at: &str, names: &[&str], object: Option<&Map<String, Value>>) -> Result<()> {
+fn check_lengths(at: &str, names: &[&str], object: Map<String, Value>) -> Result<Value> {
     let length = Kind::Whole(1, crate::model::limits::PUSH_BYTES as u64);
-    for (name, value) in object.into_iter().flatten() {
+    let mut checked = Map::new();
+    for (name, value) in object {
+        let at = child(at, &name);
         if !names.contains(&name.as_str()) && !name.starts_with("fields.") {
             let known = names.iter().copied().chain(["fields.NAME"]);
-            return Err(Error::config(child(at, name), words::unknown(name, known)));
+            return Err(Error::config(at, words::unknown(&name, known)));
         }
-        check_value(&child(at, name), &length, value.clone())?;
+        checked.insert(name, check_value(&at, &length, value)?);
     }
-    Ok(())
+    Ok(Value::Object(checked))
 }
 
 /// A value of the wrong kind. Strings are shown only where they are a word of a few or a size.
@@ -231,12 +248,22 @@ pub(crate) fn time(value: &Value) -> Option<std::time::Duration> {
 
 fn measured(value: &Value, units: &[(&str, u64)], same: fn(&str, &str) -> bool) -> Option<u64> {
     let Some(text) = value.as_str().map(str::trim) else {
-        return value.as_u64();
+        return whole(value);
     };
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, factor) = units.iter().find(|(name, _)| same(name, unit.trim()))?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// The whole number, also where it was written with a point or an exponent, as some programs write every number.
+fn whole(value: &Value) -> Option<u64> {
+    /// Above this, a number written so may have been another one.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_u64().or_else(|| {
+        let number = value.as_f64()?;
+        (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64)
+    })
 }
 
 #[cfg(test)]
@@ -248,6 +275,8 @@ mod tests {
     fn reads_sizes_and_times() {
         let sizes = [
             (json!(5), Some(5)),
+            (json!(5.0), Some(5)),
+            (json!(1e300), None),
             (json!("1mb"), Some(1 << 20)),
             (json!("512 KB"), Some(512 << 10)),
             (json!("7"), Some(7)),

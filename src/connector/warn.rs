@@ -9,7 +9,7 @@ use super::headers::is_secret_header;
 use super::network::Material;
 use super::secret::Secrets;
 use super::settings::Settings;
-use super::table::child;
+use super::words::child;
 use crate::template::{BodyTemplate, UrlTemplate};
 use crate::transport::{Method, NetworkPolicy, SaidBy, Verification};
 
@@ -42,8 +42,9 @@ pub(crate) fn of_document(
         .into_iter()
         .flatten()
     {
-        if !operation.url.uses("external.system.id") {
-            let message = "this URL does not name external.system.id: every incident is addressed alike";
+        if !operation.url.sends("external.system.id") {
+            let message =
+                "this URL does not tell the target external.system.id: every incident is addressed alike";
             push(&mut list, operation.url.field(), message);
         }
     }
@@ -72,8 +73,37 @@ pub(crate) fn of_document(
         let message = "this type of authentication sends nothing";
         push(&mut list, "config.authType", message);
     }
+    let none = Vec::new();
+    let comments = config.comment.as_ref().map_or(&none, |comment| &comment.headers);
+    for (field, headers) in [
+        ("config.headers", &config.headers),
+        ("config.createIncidentHeaders", &config.create.headers),
+        ("config.createCommentHeaders", comments),
+    ] {
+        fixed_key(
+            &mut list,
+            config,
+            field,
+            headers.iter().map(|(name, _)| name.as_str()),
+        );
+    }
     of_tls(&mut list, config);
     list
+}
+
+/// Warns of a header that takes the place of every push's own idempotency key.
+fn fixed_key<'a>(
+    list: &mut Vec<Warning>,
+    config: &Config,
+    field: &str,
+    mut names: impl Iterator<Item = &'a str>,
+) {
+    let Some(key) = &config.idempotency else { return };
+    if let Some(name) = names.find(|name| name.eq_ignore_ascii_case(&key.header)) {
+        let message = "this gives every push the same key, so that a target which heeds it takes the next case for the \
+                       first one sent again; leave it out, or set idempotencyHeader to null";
+        push(list, &child(field, name), message);
+    }
 }
 
 fn of_tls(list: &mut Vec<Warning>, config: &Config) {
@@ -84,7 +114,11 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
     if super::material::uses_tls(config) {
         return;
     }
-    let unused = "this was not checked and has no effect, since no request is sent over https, unless a redirect leads there";
+    let unused = if super::material::is_checked(config) {
+        "this has no effect, since no request is sent over https, unless a redirect leads there"
+    } else {
+        "this was not checked and has no effect, since every URL is plain http, unless a redirect leads there"
+    };
     if config.tls.verification == Some(Verification::Certificate) {
         push(list, "config.verificationMode", unused);
     }
@@ -142,6 +176,8 @@ pub(crate) fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Warning> {
                        sent; set hasAuth to false to send secretHeaders alone";
         push(&mut list, "secrets", message);
     }
+    let names = secrets.headers.iter().map(|(name, _)| name.as_str());
+    fixed_key(&mut list, config, "secrets.secretHeaders", names);
     let open = |url: &&Url| url.scheme() == "http" && !is_this_machine(url);
     if config.token_url().filter(open).is_some() {
         let message =
@@ -168,11 +204,11 @@ fn push(list: &mut Vec<Warning>, field: &str, message: &str) {
 }
 
 fn needs(list: &mut Vec<Warning>, config: &Config, body: &BodyTemplate, field: &str, variable: &str) {
-    let holds = |name: &str| {
-        let text = config.texts.iter().find(|(known, _)| known == name);
-        text.is_some_and(|(_, pattern)| pattern.holds(variable))
-    };
-    if !body.uses(variable) && !body.texts().any(holds) {
+    let through_a_text = config
+        .texts
+        .iter()
+        .any(|(name, pattern)| pattern.holds(variable) && body.uses(&format!("case.texts.{name}")));
+    if !body.uses(variable) && !through_a_text {
         push(
             list,
             field,

@@ -144,7 +144,7 @@ pub(super) fn subject<'a>(
 }
 
 /// A key for one write: a UUID of version 7, so that keys grow with time and an index over them stays cheap.
-fn new_key(now: Timestamp, dice: &mut fastrand::Rng) -> String {
+pub(crate) fn new_key(now: Timestamp, dice: &mut fastrand::Rng) -> String {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     let mut random = [0u8; 10];
     dice.fill(&mut random);

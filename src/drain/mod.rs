@@ -13,4 +13,5 @@ mod worker;
 
 pub(crate) use engine::{Dispatch, Engine, Next};
 pub(crate) use entry::Entry;
+pub(crate) use flight::new_key;
 pub(crate) use worker::{Tools, Workers};

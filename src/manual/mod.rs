@@ -44,7 +44,7 @@ mod tests {
     use crate::advice::RULES;
     use crate::connector::Connector;
     use crate::connector::fields::{FIELDS, SECRETS};
-    use crate::connector::table::{Field, Kind};
+    use crate::connector::table::{Field, Kind, Need};
 
     const CHAPTER: &str = include_str!("connector.md");
 
@@ -53,7 +53,19 @@ mod tests {
             let name = format!("| `{prefix}{}` |", field.name);
             let row = CHAPTER.lines().find(|line| line.starts_with(&name));
             let row = row.unwrap_or_else(|| panic!("no row {name}"));
-            assert!(row.ends_with(&format!("| {} |", field.meaning)), "{row}");
+            let without = match field.need {
+                Need::Required => "required",
+                Need::Optional => "optional",
+                Need::Default(what)
+                | Need::NullOr(what)
+                | Need::Extension(what)
+                | Need::OptionalOrNull(what) => what,
+            };
+            let cells = [
+                format!("{name} {without} | {} |", field.meaning),
+                format!("{name} `{without}` | {} |", field.meaning),
+            ];
+            assert!(cells.iter().any(|cell| row == cell), "{row} is not {}", cells[1]);
             if let (Kind::Object(inner), "retry" | "timeouts" | "tls") = (&field.kind, field.name) {
                 rows(inner, &format!("{}.", field.name));
             }

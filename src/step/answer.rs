@@ -95,12 +95,15 @@ pub(super) fn scalar(raw: &str, place: &str, wanted: Wanted) -> Result<String, U
     }
 }
 
-/// The link at `viewIncidentResponseKey`; none where it is missing or no absolute http or https URL.
+/// The link at `viewIncidentResponseKey`; none where it is missing, no absolute http or https URL, or one with a user or
+/// password in it (R10).
 pub(super) fn view_url(config: &Config, document: &str) -> Option<String> {
     let raw = config.view_url_key.as_ref()?.find(document)?;
     let text = json::text(raw)?;
     let url = url::Url::parse(&text).ok()?;
-    matches!(url.scheme(), "http" | "https").then(|| text.trim().to_owned())
+    let is_link = matches!(url.scheme(), "http" | "https");
+    let is_open = url.username().is_empty() && url.password().is_none();
+    (is_link && is_open).then(|| text.trim().to_owned())
 }
 
 pub(super) fn unusable(code: &'static str, message: String) -> Unusable {

@@ -437,7 +437,14 @@ fn gets_take_title_link_and_etag() {
     assert_eq!(got.title.as_deref(), Some("12345678901234567890"));
     assert_eq!(got.view_url.as_deref(), Some("https://h/1"));
     assert_eq!(got.etag.as_deref(), Some("W/\"1\""));
-    for link in ["\"javascript:alert(1)\"", "\"/relative\"", "1", "null"] {
+    for link in [
+        "\"javascript:alert(1)\"",
+        "\"/relative\"",
+        "\"https://u@h/1\"",
+        "\"https://:p@h/1\"",
+        "1",
+        "null",
+    ] {
         let got = get::read(&config, &answer(JSON, format!(r#"{{"key":"","self":{link}}}"#))).unwrap();
         assert_eq!(got.view_url, None, "{link}");
         assert_eq!(got.title.as_deref(), Some(""));

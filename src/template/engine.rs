@@ -37,6 +37,10 @@ struct Used {
     variable: Variable,
     /// Whether its text stands somewhere outside a section of its own.
     bare: bool,
+    /// Whether its text stands anywhere where it can be there: not as a section's name, nor in its inverted section.
+    inserted: bool,
+    /// The same before the first `#` of the text around it.
+    before_fragment: bool,
 }
 
 impl Compiled {
@@ -62,7 +66,13 @@ impl Compiled {
     }
 
     pub(super) fn uses(&self, name: &str) -> bool {
-        self.variables.iter().any(|used| used.variable.name() == name)
+        let mut variables = self.variables.iter();
+        variables.any(|used| used.inserted && used.variable.name() == name)
+    }
+
+    pub(super) fn inserts_before_fragment(&self, name: &str) -> bool {
+        let mut variables = self.variables.iter();
+        variables.any(|used| used.before_fragment && used.variable.name() == name)
     }
 
     /// The names of `case.texts.NAME` in use.
@@ -121,9 +131,13 @@ fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -
     let mut out = format!("{{{{={open} {close}=}}}}{nothing}");
     // The sections around the place reached: the variable's place, and whether it is inverted.
     let mut around: Vec<(usize, bool)> = Vec::new();
+    let mut in_fragment = false;
     for (index, piece) in pieces.iter().enumerate() {
         match piece {
-            Piece::Text(text) => out.push_str(text),
+            Piece::Text(text) => {
+                in_fragment |= text.contains('#');
+                out.push_str(text);
+            }
             Piece::Value { name, escaped, line } => {
                 if *escaped && slot.is_body() && !name.is_empty() {
                     return Err(format!(
@@ -131,16 +145,21 @@ fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -
                          use three braces: `{{{{{{{name}}}}}}}`"
                     ));
                 }
-                if name == "." {
-                    if !around.iter().any(|(_, inverted)| !inverted) {
-                        return Err(format!("line {line}: `.` has a value only inside a section"));
-                    }
-                    out.push_str(&format!("{open}&.{close}"));
-                    continue;
-                }
-                let place = place(slot, name, *line, variables)?;
-                variables[place].bare |= !around.contains(&(place, false));
-                out.push_str(&format!("{open}&{}{close}", key(place)));
+                let (place, tag) = if name == "." {
+                    let inner = around.iter().rev().find(|(_, inverted)| !inverted);
+                    let (place, _) =
+                        inner.ok_or_else(|| format!("line {line}: `.` has a value only inside a section"))?;
+                    (*place, ".".to_owned())
+                } else {
+                    let place = place(slot, name, *line, variables)?;
+                    (place, key(place))
+                };
+                let used = &mut variables[place];
+                used.bare |= !around.contains(&(place, false));
+                let inserted = !around.contains(&(place, true));
+                used.inserted |= inserted;
+                used.before_fragment |= inserted && !in_fragment;
+                out.push_str(&format!("{open}&{tag}{close}"));
             }
             Piece::Open { name, inverted, line } => {
                 let place = place(slot, name, *line, variables)?;
@@ -177,6 +196,8 @@ fn place(slot: Slot, name: &str, line: usize, variables: &mut Vec<Used>) -> Resu
             variables.push(Used {
                 variable,
                 bare: false,
+                inserted: false,
+                before_fragment: false,
             });
             variables.len() - 1
         }))

@@ -38,9 +38,14 @@ impl UrlTemplate {
         Ok(UrlTemplate { compiled, sample })
     }
 
-    /// Whether the template names the variable, such as `external.system.id`.
+    /// Whether the text of the variable, such as `external.system.id`, can stand in the URL.
     pub(crate) fn uses(&self, variable: &str) -> bool {
         self.compiled.uses(variable)
+    }
+
+    /// Whether it can stand in what a server gets to see: not in the fragment.
+    pub(crate) fn sends(&self, variable: &str) -> bool {
+        self.compiled.inserts_before_fragment(variable)
     }
 
     /// The names of `case.texts.NAME` in use.
@@ -50,18 +55,24 @@ impl UrlTemplate {
 
     /// The text as rendered; use [`UrlTemplate::url`] for a URL to send to.
     ///
-    /// Errors on an id that would lead to another resource (R5): an empty one, `.` and `..`.
+    /// Errors on an id that would lead to another resource (R5): an empty one, `.` and `..`; on a title that is empty.
     pub(crate) fn render(&self, variables: &Variables<'_>) -> Result<String, RenderError> {
         self.compiled
             .render(|variable, bare| self.component(variable, bare, variables))
     }
 
-    /// Rendered and parsed.
+    /// Rendered and parsed. Errors also where values make up a segment of the path that the parser would take for the way up.
     pub(crate) fn url(&self, variables: &Variables<'_>) -> Result<Url, RenderError> {
         if self.compiled.constant {
             return Ok(self.sample.clone());
         }
         let text = self.render(variables)?;
+        let ways_up = dot_segments(&text);
+        if ways_up > 0 && ways_up > dot_segments(&self.harmless(variables)?) {
+            return Err(self.compiled.error(
+                "the values of this case make up a segment `.` or `..` of the path, which would address another resource",
+            ));
+        }
         let url = parse(&text).map_err(|message| self.compiled.error(message))?;
         let origin = |url: &Url| {
             (
@@ -88,23 +99,31 @@ impl UrlTemplate {
         self.compiled.field()
     }
 
+    /// The text as rendered with a letter in the place of every value that is there.
+    fn harmless(&self, variables: &Variables<'_>) -> Result<String, RenderError> {
+        self.compiled.render(|variable, bare| {
+            let text = self.component(variable, bare, variables)?;
+            Ok(if text.is_empty() { text } else { "x".to_owned() })
+        })
+    }
+
     fn component(
         &self,
         variable: &Variable,
         bare: bool,
         variables: &Variables<'_>,
     ) -> Result<String, RenderError> {
-        let (text, is_id) = match variable {
-            Variable::Id => (variables.id, true),
-            Variable::ExternalId => (variables.external_id, true),
-            Variable::Title => (variables.title, false),
-            Variable::Text(name) => (variables.text(name), true),
-            Variable::ExternalTitle => (variables.external_title, false),
+        let (text, needed, is_id) = match variable {
+            Variable::Id => (variables.id, true, true),
+            Variable::ExternalId => (variables.external_id, true, true),
+            Variable::Text(name) => (variables.text(name), true, true),
+            Variable::Title => (variables.title, true, false),
+            Variable::ExternalTitle => (variables.external_title, false, false),
             // No slot of a URL knows the others.
-            _ => ("", false),
+            _ => ("", false, false),
         };
         let refused = match text {
-            "" if is_id && bare => Some("it is empty".to_owned()),
+            "" if needed && bare => Some("it is empty".to_owned()),
             "." | ".." if is_id => Some(format!("it is `{text}`")),
             _ => None,
         };
@@ -116,6 +135,16 @@ impl UrlTemplate {
             ))),
         }
     }
+}
+
+/// How many segments of the path mean the same or the parent folder to the URL parser.
+fn dot_segments(url: &str) -> usize {
+    let url = url.trim_matches(is_edge);
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.split(['/', '\\'])
+        .map(|segment| segment.replace(['\t', '\n', '\r'], "").to_ascii_lowercase())
+        .filter(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."))
+        .count()
 }
 
 /// Percent-encodes as JavaScript's `encodeURIComponent` does.
@@ -240,6 +269,57 @@ mod tests {
         assert!(section.render(&with("..")).is_err());
         let title = compile("http://h/{{{external.system.title}}}").unwrap();
         assert_eq!(title.render(&with("")).unwrap(), "http://h/");
+    }
+
+    #[test]
+    fn values_make_no_segments_that_lead_up() {
+        let with = |title| Variables {
+            title,
+            external_id: title,
+            ..Variables::default()
+        };
+        let find = |text: &str| UrlTemplate::compile(Slot::FindUrl, "config.findIncidentUrl", text).unwrap();
+        for (template, title) in [
+            ("http://h/a/{{{case.title}}}", ".."),
+            ("http://h/a/{{{case.title}}}/b", "."),
+            ("http://h/a/{{{case.title}}}{{{case.title}}}?x", "."),
+            ("http://h\\a\\.{{{case.title}}}#x", "."),
+            ("http://h/a/%2E{{{case.title}}} ", "."),
+            ("http://h/a/%2{{{case.title}}}.", "e"),
+            ("http://h/a/.\n{{{case.title}}}", "."),
+        ] {
+            let error = find(template).url(&with(title)).unwrap_err();
+            assert!(
+                error.message.contains("would address another resource"),
+                "{error:?}"
+            );
+        }
+        for (template, title, url) in [
+            ("http://h/a/{{{case.title}}}", "...", "http://h/a/..."),
+            ("http://h/a/../b/{{{case.title}}}", "c", "http://h/b/c"),
+            ("http://h/a/v{{{case.title}}}", "..", "http://h/a/v.."),
+            ("http://h/a?q=/{{{case.title}}}", "..", "http://h/a?q=/.."),
+            (
+                "http://h/a{{#case.title}}/{{{.}}}{{/case.title}}",
+                "",
+                "http://h/a",
+            ),
+        ] {
+            assert_eq!(find(template).url(&with(title)).unwrap().as_str(), url);
+        }
+        let error = find("http://h/a?q={{{case.title}}}").url(&with("")).unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("`case.title` cannot be put in the URL: it is empty"),
+            "{error:?}"
+        );
+        let get = UrlTemplate::compile(
+            Slot::GetUrl,
+            "config.getIncidentUrl",
+            "http://h/a/.{{{external.system.id}}}",
+        );
+        assert!(get.unwrap().url(&with(".")).is_err());
     }
 
     #[test]

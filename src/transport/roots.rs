@@ -50,6 +50,12 @@ impl Roots {
         Roots::of(both.cloned().collect())
     }
 
+    /// Unix seconds from which and until which each of them holds.
+    pub(crate) fn validities(&self) -> impl Iterator<Item = (i64, i64)> {
+        let facts = self.certificates.iter().filter_map(|der| certificate::facts(der));
+        facts.map(|facts| (facts.not_before, facts.not_after))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         self.certificates.iter()
     }

@@ -283,6 +283,21 @@ fn refuses_what_a_field_cannot_hold() {
             "only go together",
         ),
         (
+            json!({"findIncidentUrl": "http://a/", "findIncidentResponseKey": "id", "findIncidentJson": "{}"}),
+            "config.findIncidentJson",
+            "set findIncidentMethod to \"post\"",
+        ),
+        (
+            json!({"extraTags": ["a", null]}),
+            "config.extraTags[1]",
+            "a string, not null",
+        ),
+        (
+            json!({"maxInFlight": 1.5}),
+            "config.maxInFlight",
+            "a whole number",
+        ),
+        (
             json!({"idempotencyHeader": "a b"}),
             "config.idempotencyHeader",
             "ASCII",
@@ -366,6 +381,7 @@ fn comments_are_left_out_without_url_json_or_method() {
         json!({"createCommentJson": ""}),
         json!({"-createCommentJson": 0}),
         json!({"createCommentMethod": null}),
+        json!({"createCommentMethod": ""}),
     ] {
         assert!(accepted(patch.clone()).config.comment.is_none(), "{patch}");
     }
@@ -423,6 +439,14 @@ fn extensions_reach_the_typed_config() {
 }
 
 #[test]
+fn whole_numbers_may_be_written_with_a_point() {
+    let config =
+        accepted(json!({"maxInFlight": 2.0, "retry": {"baseMs": 5e2}, "maxLengths": {"title": 13.0}})).config;
+    assert_eq!((config.max_in_flight, config.retry.base.as_millis()), (2, 500));
+    assert_eq!(config.max_lengths, [("title".to_owned(), 13)]);
+}
+
+#[test]
 fn warns_of_what_may_be_a_mistake() {
     let table = [
         (
@@ -451,6 +475,27 @@ fn warns_of_what_may_be_a_mistake() {
             "external.system.id",
         ),
         (
+            json!({"updateIncidentUrl": "http://127.0.0.1/x#{{{external.system.id}}}"}),
+            "config.updateIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"getIncidentUrl": "http://127.0.0.1/x{{#external.system.id}}/y{{/external.system.id}}"}),
+            "config.getIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"getIncidentUrl":
+                "http://127.0.0.1/x{{^external.system.id}}{{{external.system.id}}}{{/external.system.id}}"}),
+            "config.getIncidentUrl",
+            "external.system.id",
+        ),
+        (
+            json!({"createIncidentJson": r#"{"t": {{{case.title}}}{{#case.description}}, "d": 1{{/case.description}}}"#}),
+            "config.createIncidentJson",
+            "case.description",
+        ),
+        (
             json!({"viewIncidentUrl": "http://127.0.0.1/x"}),
             "config.viewIncidentUrl",
             "external.system.title",
@@ -471,6 +516,16 @@ fn warns_of_what_may_be_a_mistake() {
             "not verified",
         ),
         (json!({"ca": "***"}), "config.ca", "no effect"),
+        (
+            json!({"headers": {"idempotency-key": "k"}}),
+            "config.headers[\"idempotency-key\"]",
+            "the same key",
+        ),
+        (
+            json!({"idempotencyHeader": "X-Once", "createCommentHeaders": {"X-Once": "k"}}),
+            "config.createCommentHeaders[\"X-Once\"]",
+            "the same key",
+        ),
         (
             json!({"headers": {"Cookie": "a"}, "createIncidentUrl": "http://tracker.example/x"}),
             "config.createIncidentUrl",
@@ -494,11 +549,19 @@ fn warns_of_what_may_be_a_mistake() {
         assert_eq!(warnings[0].field, field);
         assert!(warnings[0].message.contains(words), "{warnings:?}");
     }
+    let secret = json!({"secretHeaders": {"Idempotency-Key": "k"}});
+    let warnings = configure(config(), secret).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].field, "secrets.secretHeaders[\"Idempotency-Key\"]");
     let silent = [
+        json!({"updateIncidentHeaders": {"Idempotency-Key": "k"}, "getIncidentHeaders": {"Idempotency-Key": "k"}}),
         json!({"createIncidentUrl": "http://127.0.0.1/"}),
-        json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"},
+        json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"}, "idempotencyHeader": null,
             "getIncidentHeaders": {"authorization": "a"}}),
         json!({"createIncidentUrl": "http://tracker.example/x?u=http://y"}),
+        json!({"updateIncidentUrl": "http://127.0.0.1/x{{#external.system.id}}/{{{.}}}{{/external.system.id}}"}),
+        json!({"updateIncidentUrl": "http://127.0.0.1/x{{^case.id}}/{{{external.system.id}}}{{/case.id}}"}),
+        json!({"viewIncidentUrl": "http://127.0.0.1/#/x/{{{external.system.id}}}"}),
         json!({"getIncidentMethod": "post", "getIncidentJson": r#"{"id": {{{external.system.id}}}}"#,
             "getIncidentUrl": "http://127.0.0.1/find"}),
     ];

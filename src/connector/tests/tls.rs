@@ -55,6 +55,80 @@ fn certificates_are_warned_of_by_their_dates() {
 }
 
 #[test]
+fn authorities_are_warned_of_by_their_dates() {
+    for (seconds, words) in [
+        (UNTIL - 31 * DAY, None),
+        (UNTIL - 29 * DAY, Some("expires at 2027-02-21")),
+        (UNTIL + 1, Some("expired at 2027-02-21")),
+        (UNTIL - 91 * DAY, Some("only holds from 2026-11-23")),
+    ] {
+        let config =
+            with(json!({"createIncidentUrl": "https://tracker.example/x", "ca": pem!("client.pem")}));
+        let warnings = at(config, Value::Null, seconds).unwrap();
+        let found = warnings.iter().find(|warning| warning.field == "config.ca");
+        match words {
+            None => assert_eq!(found, None),
+            Some(words) => assert!(
+                found.is_some_and(|found| found.message.contains(words)),
+                "{found:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_link_over_https_has_the_certificates_checked_too() {
+    let link = json!({"viewIncidentUrl": "https://tracker.example/{{{external.system.id}}}"});
+    let mut config = with(link.clone());
+    config["ca"] = json!("bm90IGEgcGVt");
+    refused(
+        at(config.clone(), Value::Null, UNTIL - 31 * DAY),
+        "config.ca",
+        "PEM",
+    );
+    config["ca"] = json!(pem!("client.pem"));
+    let warnings = at(config, Value::Null, UNTIL - 31 * DAY).unwrap();
+    let warning = warnings
+        .iter()
+        .find(|warning| warning.field == "config.ca")
+        .unwrap();
+    assert!(
+        warning.message.contains("every request goes over plain http"),
+        "{warning:?}"
+    );
+    // Nothing of it is needed to send.
+    let mut config = with(link);
+    config["hasAuth"] = json!(true);
+    config["authType"] = json!(fields::CERTIFICATE);
+    let missing = json!({"crt": {"file": "/no/such"}, "key": {"file": "/no/such"}});
+    let sources = SecretSources {
+        dir: Some("/no".into()),
+        ..SecretSources::default()
+    };
+    let prepared = parse(config, missing)
+        .unwrap()
+        .prepare(&Settings::default(), &sources);
+    assert!(prepared.is_ok(), "{:?}", prepared.err());
+}
+
+#[test]
+fn a_login_that_cannot_be_read_now_is_left_to_the_time_of_sending() {
+    let config = with(
+        json!({"createIncidentUrl": "https://tracker.example/x", "proxy": {"url": "http://p.example:3128"}}),
+    );
+    let missing =
+        json!({"proxyUser": {"env": "NO_SUCH_VARIABLE"}, "proxyPassword": {"env": "NO_SUCH_VARIABLE"}});
+    let sources = SecretSources {
+        env: vec!["NO_SUCH_VARIABLE".to_owned()],
+        ..SecretSources::default()
+    };
+    let checked = parse(config, missing)
+        .unwrap()
+        .check(&Settings::default(), &sources, NOW);
+    assert!(checked.is_ok(), "{:?}", checked.err());
+}
+
+#[test]
 fn what_cannot_be_used_is_refused_where_a_url_is_https() {
     let now = UNTIL - 31 * DAY;
     let (crt, key) = (pem!("client.pem"), pem!("client.key"));

@@ -87,17 +87,29 @@ pub(crate) fn removes_and_revives(store: &dyn Store) {
 pub(crate) fn refuses_to_remove_what_is_under_way(store: &dyn Store) {
     let a = connector(store, "a").id;
     let remove = |how| store.remove_connector("a", how, at(9)).map_err(|e| e.kind());
+    let words = |how| store.remove_connector("a", how, at(9)).unwrap_err().to_string();
     let states = [PushState::Waiting, PushState::Held, PushState::Failed];
     let mut ids = vec![push(store, a, case("q"), true, at(0))];
+    let one = words(Undelivered::Refuse);
+    assert!(
+        one.contains("has 1 undelivered push; deliver, discard or cancel it first"),
+        "{one}"
+    );
     for state in states {
         let id = push(store, a, case(state.as_str()), true, at(0));
         send(store, id, state, at(1));
         ids.push(id);
     }
-    assert_eq!(remove(Undelivered::Refuse), Err(ErrorKind::State));
+    let four = words(Undelivered::Refuse);
+    assert!(four.contains("has 4 undelivered pushes"), "{four}");
     let sending = push(store, a, case("s"), true, at(0));
     send(store, sending, PushState::Sending, at(1));
     assert_eq!(remove(Undelivered::Cancel), Err(ErrorKind::State));
+    let sent = words(Undelivered::Cancel);
+    assert!(
+        sent.contains("has 1 push on its way; call again when it has ended"),
+        "{sent}"
+    );
     assert_eq!(state(store, ids[0]), PushState::Queued, "nothing was changed");
     let claim = store.load(sending).unwrap().unwrap();
     store

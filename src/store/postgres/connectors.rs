@@ -10,7 +10,7 @@ use super::vault;
 use crate::error::{Error, ErrorKind};
 use crate::model::Timestamp;
 use crate::outbox::{ConnectorId, Health, Trouble};
-use crate::store::sqlite::connectors::missing;
+use crate::store::sqlite::connectors::{missing, not_delivered, under_way};
 use crate::store::sqlite::key::Key;
 use crate::store::{NewConnector, StoredConnector, Undelivered};
 
@@ -119,13 +119,7 @@ pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Tim
     let others = in_states(conn, id, &["queued", "waiting", "held", "failed"])?;
     if others > 0 && undelivered == Undelivered::Refuse {
         refuse_sending(conn, name, id)?;
-        return Err(Error::new(
-            ErrorKind::State,
-            format!(
-                "connector {name:?} has {others} undelivered pushes; deliver, discard or cancel them first"
-            ),
-        )
-        .into());
+        return Err(not_delivered(name, others).into());
     }
     conn.run(
         "DELETE FROM intents WHERE push_id IN (SELECT id FROM pushes WHERE connector_id = $1 \
@@ -147,11 +141,7 @@ pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Tim
 fn refuse_sending(conn: &Conn, name: &str, id: ConnectorId) -> Sql<()> {
     match in_states(conn, id, &["sending"])? {
         0 => Ok(()),
-        sending => Err(Error::new(
-            ErrorKind::State,
-            format!("connector {name:?} has {sending} pushes on their way; call again when they have ended"),
-        )
-        .into()),
+        sending => Err(under_way(name, sending).into()),
     }
 }
 

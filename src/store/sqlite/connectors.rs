@@ -116,20 +116,10 @@ pub(super) fn remove(conn: &Connection, name: &str, undelivered: Undelivered, no
         )?
         .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if sending > 0 {
-        return Err(Error::new(
-            ErrorKind::State,
-            format!("connector {name:?} has {sending} pushes on their way; call again when they have ended"),
-        )
-        .into());
+        return Err(under_way(name, sending).into());
     }
     if others > 0 && undelivered == Undelivered::Refuse {
-        return Err(Error::new(
-            ErrorKind::State,
-            format!(
-                "connector {name:?} has {others} undelivered pushes; deliver, discard or cancel them first"
-            ),
-        )
-        .into());
+        return Err(not_delivered(name, others).into());
     }
     run(
         conn,
@@ -209,6 +199,24 @@ pub(super) fn require(conn: &Connection, id: ConnectorId, revision: Option<i64>)
         None => "the connector was removed; configure it again before pushing to it",
     };
     Err(Error::new(ErrorKind::NotFound, message).into())
+}
+
+/// The refusal to remove a connector while pushes of it are being sent.
+pub(in crate::store) fn under_way(name: &str, count: i64) -> Error {
+    let words = match count {
+        1 => "1 push on its way; call again when it has ended".to_owned(),
+        _ => format!("{count} pushes on their way; call again when they have ended"),
+    };
+    Error::new(ErrorKind::State, format!("connector {name:?} has {words}"))
+}
+
+/// The refusal to remove a connector with pushes that are not delivered.
+pub(in crate::store) fn not_delivered(name: &str, count: i64) -> Error {
+    let words = match count {
+        1 => "1 undelivered push; deliver, discard or cancel it first".to_owned(),
+        _ => format!("{count} undelivered pushes; deliver, discard or cancel them first"),
+    };
+    Error::new(ErrorKind::State, format!("connector {name:?} has {words}"))
 }
 
 pub(in crate::store) fn missing(name: &str) -> Error {
