@@ -158,13 +158,20 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     }
 }
 
+/// The least that `maxLengths` may leave of a case's id: room for its fingerprint and something to know it by.
+const SHORTEST_ID: u64 = 32;
+
 fn check_lengths(at: &str, names: &[&str], object: Option<&Map<String, Value>>) -> Result<()> {
-    let length = Kind::Whole(1, crate::model::limits::PUSH_BYTES as u64);
+    const LONGEST: u64 = crate::model::limits::PUSH_BYTES as u64;
     for (name, value) in object.into_iter().flatten() {
         if !names.contains(&name.as_str()) && !name.starts_with("fields.") {
             let known = names.iter().copied().chain(["fields.NAME"]);
             return Err(Error::config(child(at, name), words::unknown(name, known)));
         }
+        let length = match name.as_str() {
+            "id" => Kind::Whole(SHORTEST_ID, LONGEST),
+            _ => Kind::Whole(1, LONGEST),
+        };
         check_value(&child(at, name), &length, value.clone())?;
     }
     Ok(())
