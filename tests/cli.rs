@@ -692,6 +692,49 @@ fn an_export_is_taken_over_whole_or_written_to_be_finished() {
 }
 
 #[test]
+fn an_import_loses_none_of_two_whose_names_are_alike() {
+    let place = Place::new();
+    let mut config = connector(9)["config"].clone();
+    config["hasAuth"] = json!(false);
+    let complete = config.clone();
+    config["hasAuth"] = json!(true);
+    let of = |name: &str, config: &Value| json!({"connector_type_id": ".cases-webhook", "name": name, "config": config});
+    let list = json!([
+        of("T", &complete),
+        of("T", &complete),
+        of("a/b", &config),
+        of("a b", &config),
+        of("A-B", &config)
+    ]);
+    let file = place.file("export.json", list.to_string());
+    let file = file.to_str().unwrap();
+    let output = place.run(&["import", file]);
+    assert_eq!(code(&output), 1, "{}", err(&output));
+    let told = out(&output).replace("\n    ", " ");
+    for words in [
+        "T: configured",
+        "T: written to ./T.connector.json, to be finished",
+        "refused name: an earlier connector of this import has the same name",
+        "a/b: written to ./a-b.connector.json",
+        "a b: written to ./a-b-2.connector.json",
+        "A-B: written to ./A-B-3.connector.json",
+    ] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    let written = |name: &str| fs::read_to_string(place.0.join(name)).unwrap();
+    assert!(written("a-b-2.connector.json").contains("\"a b\""));
+
+    // What would be refused is refused without doing it, too.
+    let output = place.run(&["import", file, "--dry-run"]);
+    assert_eq!(code(&output), 2);
+    let told = err(&output);
+    assert!(
+        told.contains("T.connector.json is there already") && told.contains("another folder"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_terraform_configuration_is_written_to_be_finished_and_says_what_is_open() {
     let place = Place::new();
     let file = place.file(

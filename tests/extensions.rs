@@ -155,6 +155,38 @@ fn texts_and_tags_are_put_together_and_a_lost_create_is_found_by_them() {
 }
 
 #[test]
+fn ids_are_cut_to_another_each_and_tags_are_words() {
+    let extension = json!({
+        "maxLengths": {"id": 40, "tags": 8}, "tagSpaces": "_", "extraTags": ["case {id}"],
+        "texts": {"known": "{known_status}"}, "valueMaps": {"status": {"closed": "done"}},
+        "createIncidentJson": r#"{"title":{{{case.title}}},"id":{{{case.id}}},"tags":{{{case.tags}}}{{#case.texts.known}},"status":{{{case.status}}}{{/case.texts.known}}}"#,
+    });
+    let long = |end: &str| format!("{}{end}", "x".repeat(300));
+    let of = |id: String, status: &str| {
+        Case::new("T")
+            .id(id)
+            .status(status)
+            .tag(" on call  now ")
+            .tag(" ")
+    };
+    let replies = vec![created(), read(), created(), read()];
+    let (_, sent) = deliver(
+        replies,
+        extension,
+        &[of(long("a"), "closed"), of(long("b"), "odd")],
+    );
+    let (first, second) = (sent[0].json(), sent[2].json());
+    let id = |body: &Value| body["id"].as_str().unwrap().to_owned();
+    assert!(id(&first).len() == 40 && id(&first).starts_with("xxx"), "{first}");
+    assert_ne!(id(&first), id(&second));
+    assert_eq!(
+        first["tags"],
+        json!(["on_call\u{2026}", format!("case_{}", id(&first))])
+    );
+    assert_eq!((&first["status"], second.get("status")), (&json!("done"), None));
+}
+
+#[test]
 fn an_update_carries_what_was_read() {
     let replies = vec![
         created(),

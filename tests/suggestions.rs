@@ -169,6 +169,68 @@ fn a_page_for_people_is_told_from_an_api() {
     );
 }
 
+/// A reply to a create with this body under this media type.
+fn typed(media_type: &str, body: &str) -> Reply {
+    Reply {
+        body: body.as_bytes().to_vec(),
+        ..Reply::empty(201)
+    }
+    .with("Content-Type", media_type)
+}
+
+#[test]
+fn pages_are_known_however_they_begin() {
+    for begin in [
+        "<!-- built by x --><!DOCTYPE html><html>",
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC \"x\"><html>",
+        "\u{feff}<!doctype html><html>",
+        "<head><title>Welcome</title></head>",
+    ] {
+        let page = html(200, begin);
+        says(
+            &trial(vec![page], &case(), |_| {}),
+            &["this is a page for people"],
+        );
+    }
+}
+
+#[test]
+fn answers_of_another_media_type() {
+    let step = trial(vec![typed("text/plain", "{\"id\":7}")], &case(), |_| {});
+    says(
+        &step,
+        &[
+            "the answer is JSON, labelled text/plain",
+            "Accept: application/json",
+        ],
+    );
+    let step = trial(vec![typed("text/html", "\u{feff}{\"id\":7}")], &case(), |_| {});
+    says(&step, &["the answer is JSON, labelled text/html"]);
+    let step = trial(
+        vec![typed("application/xml", "<?xml version=\"1.0\"?><id>7</id>")],
+        &case(),
+        |_| {},
+    );
+    says(&step, &["the answer is XML", ".json"]);
+    assert!(!step.verdict.contains("login"), "{}", step.verdict);
+    let step = trial(vec![typed("text/plain", "Ticket 7 created")], &case(), |_| {});
+    says(&step, &["the answer is text/plain", "createIncidentUrl"]);
+    assert!(!step.verdict.contains("login"), "{}", step.verdict);
+    let step = trial(
+        vec![typed("application/json", "Ticket 7 created")],
+        &case(),
+        |_| {},
+    );
+    says(&step, &["says that it is JSON and is none"]);
+}
+
+#[test]
+fn a_connection_that_ends_before_the_answer() {
+    let base = raw_server(b"");
+    let report = Bench::new(&config(&base), json!({}), json!({})).run(&case());
+    says(&report.steps[0], &["look there first"]);
+}
+
 #[test]
 fn an_address_that_is_not_there() {
     let not_found = || Reply::json(404, &json!({"message": "No route"}));
@@ -496,6 +558,108 @@ fn nothing_is_there() {
         &run(&format!("http://127.0.0.1:{port}"), json!({})),
         &[&format!("nothing listens at port {port}")],
     );
+}
+
+#[test]
+fn what_a_redirect_led_to_is_named_and_not_what_was_asked() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = format!("https://127.0.0.1:{}/api/issues", gone.port());
+    let step = trial(vec![Reply::empty(308).with("Location", &away)], &case(), |_| {});
+    assert!(
+        step.verdict.contains(&format!("after a redirect to {away}")),
+        "{}",
+        step.verdict
+    );
+    says(
+        &step,
+        &[
+            &format!("createIncidentUrl is redirected to {away}"),
+            &format!("nothing listens at port {}", gone.port()),
+        ],
+    );
+}
+
+/// A trial of a case with an id, whose look-up gets this answer.
+fn looked_up(answer: Reply) -> TestReport {
+    let replies = [
+        Reply::json(201, &json!({"id": 7})),
+        Reply::json(200, &json!({"title": "Disk full"})),
+        Reply::empty(204),
+        answer,
+    ];
+    let server = Scripted::start(replies.map(Line::from));
+    let mut config = config(&server.base());
+    config["findIncidentUrl"] = format!("{}/api/issues?mark={{{{{{case.id}}}}}}", server.base()).into();
+    config["findIncidentResponseKey"] = "items[].id".into();
+    Bench::new(&config, json!({}), json!({})).run(&case().id("host-7/disk"))
+}
+
+#[test]
+fn a_look_up_finds_what_was_created() {
+    let report = looked_up(Reply::json(200, &json!({"items": [{"id": 7}]})));
+    assert!(report.ok, "{report:?}");
+    let steps: Vec<String> = report.steps.iter().map(|step| step.step.to_string()).collect();
+    assert_eq!(steps, ["create", "get", "comment", "find"]);
+    assert!(report.steps[3].verdict.contains("found again"), "{report:?}");
+    assert_eq!(report.steps[3].suggestion, None);
+
+    let report = looked_up(Reply::json(200, &json!({"items": []})));
+    assert!(report.ok);
+    assert!(
+        report.steps[3].verdict.contains("nothing is found yet"),
+        "{report:?}"
+    );
+
+    let report = looked_up(Reply::empty(404));
+    assert!(report.ok);
+    says(&report.steps[3], &["404 is taken for"]);
+}
+
+#[test]
+fn a_look_up_that_finds_something_else_is_told() {
+    let last = |answer: Value| {
+        let report = looked_up(Reply::json(200, &answer));
+        assert!(
+            !report.ok && report.external_id.as_deref() == Some("7"),
+            "{report:?}"
+        );
+        report.steps.into_iter().next_back().unwrap()
+    };
+    let step = last(json!({"items": [{"id": 8}]}));
+    assert!(
+        step.verdict.contains("finds 8") && step.verdict.contains("is 7"),
+        "{}",
+        step.verdict
+    );
+    says(&step, &["findIncidentUrl", "createIncidentResponseKey"]);
+    let step = last(json!({"items": [{"id": 7}, {"id": 8}]}));
+    says(&step, &["findIncidentUrl", "this case alone"]);
+    let step = last(json!({"items": [{"id": {"value": 7}}]}));
+    says(&step, &["set findIncidentResponseKey to `items[].id.value`"]);
+    let step = last(json!({"tickets": [{"id": 7}]}));
+    says(&step, &["set findIncidentResponseKey to `tickets[].id`"]);
+    let step = last(json!({"items": [{"number": 7}]}));
+    says(&step, &["set findIncidentResponseKey to `items[].number`"]);
+}
+
+#[test]
+fn a_case_without_an_id_is_not_looked_up() {
+    let server = Scripted::start([Reply::json(201, &json!({"id": 7}))].map(Line::from));
+    let mut config = config(&server.base());
+    for name in [
+        "getIncidentUrl",
+        "getIncidentResponseExternalTitleKey",
+        "updateIncidentUrl",
+        "updateIncidentJson",
+    ] {
+        config[name] = Value::Null;
+    }
+    config["createOnly"] = true.into();
+    config["createCommentUrl"] = Value::Null;
+    config["findIncidentUrl"] = format!("{}/find?mark={{{{{{case.id}}}}}}", server.base()).into();
+    config["findIncidentResponseKey"] = "items[].id".into();
+    let report = Bench::new(&config, json!({}), json!({})).run(&case());
+    assert!(report.ok && report.steps.len() == 1, "{report:?}");
 }
 
 #[test]

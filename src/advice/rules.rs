@@ -12,6 +12,9 @@ const QUOTED: usize = 300;
 /// How many paths are listed.
 const LISTED: usize = 12;
 
+/// How many declarations and comments before a document are passed over.
+const SKIPPED: usize = 20;
+
 macro_rules! rules {
     ($($advise:ident: $mistake:literal, $sign:literal;)*) => {
         /// Every mistake that is known.
@@ -31,11 +34,15 @@ rules! {
     to_https: "http where the server wants https", "a redirect to the same address with https";
     slash_redirect: "a slash too many or too few at the end", "a redirect to the same address with or without it";
     other_redirect: "an old address", "any other redirect of a write";
+    mislabelled: "JSON under the name of something else", "a media type other than JSON, and JSON";
     login_page: "the address of pages for people", "an HTML page in the place of JSON";
+    other_type: "an answer that is no JSON", "XML, text or another media type where JSON belongs";
     graphql: "a failure told with status 200", "`errors` in an answer that counts as a success";
     location: "an answer that has only a Location", "a create answers without a body";
     no_body: "an answer without a body", "a create or get answers nothing";
     wrong_path: "a path that leads nowhere", "the id or title is not where the connector looks";
+    other_found: "a look-up that finds another incident", "the id that is found is not the one that was created";
+    several_found: "a look-up that finds too much", "several incidents are found for one new case";
     unusable_value: "a path to an object, a list or null", "what the path leads to is no id or title";
     credentials: "credentials that are missing or of another scheme", "401";
     cross_site: "a header against cross-site requests that is missing", "403 with words on CSRF or XSRF";
@@ -52,6 +59,7 @@ rules! {
     precondition: "an update without the version that was read", "412, 428, or 409 with words on versions";
     told: "anything else that the target refuses", "400, 409, 422 or 5xx with a message";
     timed_out: "a target that is slow", "no answer in time";
+    lost: "a connection that is cut", "it ends before the answer is complete";
 }
 
 // What comes before an answer.
@@ -73,8 +81,14 @@ fn misspelt_name(at: &Exchange<'_>) -> Option<String> {
 }
 
 fn refused_connection(at: &Exchange<'_>) -> Option<String> {
-    let port = Url::parse(&at.request.url).ok()?.port_or_known_default()?;
-    match at.code {
+    let port = asked(at)?.port_or_known_default()?;
+    let led = led_to(at).map_or_else(String::new, |to| {
+        format!(
+            "{}Url is redirected to {to}; write the address that is meant there: ",
+            at.stem()
+        )
+    });
+    let words = match at.code {
         "connectionRefused" => Some(format!(
             "nothing listens at port {port} of {}: check the port, or start the server",
             host(at)
@@ -86,7 +100,8 @@ fn refused_connection(at: &Exchange<'_>) -> Option<String> {
         "hostNotAllowed" => Some(format!("add {} to the setting allowedHosts", host(at))),
         "addressNotAllowed" => Some("the setting denyPrivateAddresses forbids this address".to_owned()),
         _ => None,
-    }
+    };
+    Some(format!("{led}{}", words?))
 }
 
 fn proxy_login(at: &Exchange<'_>) -> Option<String> {
@@ -196,9 +211,23 @@ fn other_redirect(at: &Exchange<'_>) -> Option<String> {
 
 // Answers that count as a success and cannot be used.
 
+fn mislabelled(at: &Exchange<'_>) -> Option<String> {
+    let json = at
+        .json()
+        .is_some_and(|document| document.is_object() || document.is_array());
+    (at.code == "mediaType" && json).then(|| {
+        format!(
+            "the answer is JSON, labelled {}: Accept: application/json in headers may bring the right label; else it is set where \
+             the server or a proxy before it is configured",
+            media_type_of(at)
+        )
+    })
+}
+
 fn login_page(at: &Exchange<'_>) -> Option<String> {
-    let begins = at.body().trim_start().to_lowercase();
-    let html = begins.starts_with("<!doctype html") || begins.starts_with("<html");
+    let begins = document_of(at).to_lowercase();
+    let tagged = begins.starts_with("<!doctype html") || begins.starts_with("<html");
+    let html = tagged || (begins.starts_with('<') && media_type_of(at).contains("html"));
     let unusable = matches!(at.code, "mediaType" | "notJson");
     if !html || !unusable {
         return None;
@@ -213,6 +242,36 @@ fn login_page(at: &Exchange<'_>) -> Option<String> {
         ),
         false => format!(
             "this is a page for people: {}Url is not the address of the API (which often has /api or /rest in it, or ends with .json)",
+            at.stem()
+        ),
+    })
+}
+
+fn other_type(at: &Exchange<'_>) -> Option<String> {
+    let said = media_type_of(at);
+    if at.code == "notJson" && !at.body().trim().is_empty() {
+        let words = match said.as_str() {
+            "" => "the answer has no media type and is no JSON",
+            _ => "the answer says that it is JSON and is none",
+        };
+        return Some(format!(
+            "{words}: compare {}Url with the target's API, and see whether something between answers in its place",
+            at.stem()
+        ));
+    }
+    if at.code != "mediaType" {
+        return None;
+    }
+    let xml = said.contains("xml") || document_of(at).starts_with('<');
+    Some(match xml {
+        true => format!(
+            "the answer is XML: Accept: application/json in headers, or a path that ends with .json or a query such as format=json \
+             in {}Url, may bring JSON",
+            at.stem()
+        ),
+        false => format!(
+            "the answer is {said}: {}Url may not be the address of the API; else Accept: application/json in headers may bring \
+             JSON",
             at.stem()
         ),
     })
@@ -269,6 +328,22 @@ fn no_body(at: &Exchange<'_>) -> Option<String> {
     (reads && empty && !at.ok).then(|| words.to_owned())
 }
 
+fn other_found(at: &Exchange<'_>) -> Option<String> {
+    (at.code == "otherFound").then(|| {
+        "let findIncidentUrl name something that no other case has, and findIncidentResponseKey lead to the same of several ids \
+         as createIncidentResponseKey: what is found is taken for the case's incident"
+            .to_owned()
+    })
+}
+
+fn several_found(at: &Exchange<'_>) -> Option<String> {
+    (at.code == "severalFound").then(|| {
+        "let findIncidentUrl name something that this case alone has, such as {{{case.id}}} in a field of its own; incidents of \
+         earlier trials with the same id are found too, and can be deleted"
+            .to_owned()
+    })
+}
+
 fn wrong_path(at: &Exchange<'_>) -> Option<String> {
     if !matches!(at.code, "idMissing" | "titleMissing" | "pathMissing") {
         return None;
@@ -277,7 +352,7 @@ fn wrong_path(at: &Exchange<'_>) -> Option<String> {
     let wrong = at.path.unwrap_or_default();
     let list: Vec<String> = paths::all(&document)
         .into_iter()
-        .map(|path| format!("`{path}`"))
+        .map(|path| format!("`{}`", through_lists(at, path)))
         .collect();
     let there = match list.len() {
         0 => "the answer has no text and no number".to_owned(),
@@ -285,7 +360,11 @@ fn wrong_path(at: &Exchange<'_>) -> Option<String> {
         _ => format!("the answer has {}", list.join(", ")),
     };
     Some(match paths::likeliest(&document, wrong, at.step) {
-        Some(path) => format!("set {} to `{path}`; {there}", at.path_field()),
+        Some(path) => format!(
+            "set {} to `{}`; {there}",
+            at.path_field(),
+            through_lists(at, path)
+        ),
         None => format!("correct {}; {there}", at.path_field()),
     })
 }
@@ -295,11 +374,11 @@ fn unusable_value(at: &Exchange<'_>) -> Option<String> {
         return None;
     }
     let document = at.json()?;
-    let wrong = at.path?;
+    let wrong = at.path?.replacen("[]", "[0]", 1);
     let inside = paths::all(&document);
     let mut inside = inside
         .iter()
-        .filter(|path| path.starts_with(wrong) && path.len() > wrong.len());
+        .filter(|path| path.starts_with(&wrong) && path.len() > wrong.len());
     let usual = [
         "id",
         "key",
@@ -314,9 +393,14 @@ fn unusable_value(at: &Exchange<'_>) -> Option<String> {
         .clone()
         .find(|path| usual.iter().any(|name| path.ends_with(&format!(".{name}"))));
     Some(match likely.or_else(|| inside.next()) {
-        Some(path) => format!("go on inside of it: set {} to `{path}`", at.path_field()),
-        None => match paths::likeliest(&document, wrong, at.step) {
+        Some(path) => format!(
+            "go on inside of it: set {} to `{}`",
+            at.path_field(),
+            through_lists(at, path.clone())
+        ),
+        None => match paths::likeliest(&document, &wrong, at.step) {
             Some(path) if path != wrong => {
+                let path = through_lists(at, path);
                 format!("set {} to another path, such as `{path}`", at.path_field())
             }
             _ => format!("set {} to the path of a text or number", at.path_field()),
@@ -464,6 +548,9 @@ fn not_found(at: &Exchange<'_>) -> Option<String> {
              slash or .json; some targets answer 404 where rights are missing{}",
             told_words(at)
         ),
+        Step::Find => "compare findIncidentUrl with the target's API: 404 is taken for \"nothing found\", which some targets mean \
+                       by it and others by an empty list"
+            .to_owned(),
         _ => format!(
             "compare {}Url with the target's API, and the id in it with what people call the record there: \
              createIncidentResponseKey may lead to the wrong one of several ids{}",
@@ -615,22 +702,81 @@ fn timed_out(at: &Exchange<'_>) -> Option<String> {
     })
 }
 
+fn lost(at: &Exchange<'_>) -> Option<String> {
+    (at.code == "connectionLost").then(|| {
+        let acted = match at.step {
+            Step::Get | Step::Find => "",
+            _ => "the target may have acted all the same: look there first. ",
+        };
+        format!(
+            "{acted}If it happens again, see what the log of {} says, and whether a proxy or firewall between cuts connections",
+            authority(at)
+        )
+    })
+}
+
 // Helpers.
 
 fn tls(at: &Exchange<'_>, words: &[&str]) -> bool {
     at.code == "tls" && words.iter().any(|words| at.verdict.contains(words))
 }
 
+/// Where a redirect led before it failed there.
+fn led_to(at: &Exchange<'_>) -> Option<Url> {
+    let (to, _) = at
+        .verdict
+        .strip_prefix("after a redirect to ")?
+        .split_once(": ")?;
+    Url::parse(to).ok()
+}
+
+/// The address that was asked last.
+fn asked(at: &Exchange<'_>) -> Option<Url> {
+    led_to(at).or_else(|| Url::parse(&at.request.url).ok())
+}
+
+/// The answer's media type without parameters, in lower case.
+fn media_type_of(at: &Exchange<'_>) -> String {
+    let whole = at.header("content-type").unwrap_or_default();
+    let essence = whole.split(';').next().unwrap_or_default();
+    short(essence.trim()).to_lowercase()
+}
+
+/// A body from where its document begins: without byte order mark, declaration and comments.
+fn document_of<'a>(at: &Exchange<'a>) -> &'a str {
+    let body = at.answer.map_or("", |answer| answer.body.as_str());
+    let mut rest = body.trim_start_matches('\u{feff}').trim_start();
+    for _ in 0..SKIPPED {
+        let skipped = [("<?xml", "?>"), ("<!--", "-->")]
+            .into_iter()
+            .find_map(|(open, close)| {
+                let (_, after) = rest.strip_prefix(open)?.split_once(close)?;
+                Some(after.trim_start())
+            });
+        match skipped {
+            Some(after) => rest = after,
+            None => break,
+        }
+    }
+    rest
+}
+
+/// The path as a look-up takes it: through a list and not to its first element.
+fn through_lists(at: &Exchange<'_>, path: String) -> String {
+    match at.step {
+        Step::Find => path.replacen("[0]", "[]", 1),
+        _ => path,
+    }
+}
+
 fn host(at: &Exchange<'_>) -> String {
-    let url = Url::parse(&at.request.url).ok();
+    let url = asked(at);
     url.and_then(|url| url.host_str().map(str::to_owned))
         .unwrap_or_default()
 }
 
 fn authority(at: &Exchange<'_>) -> String {
-    let port = Url::parse(&at.request.url)
-        .ok()
-        .and_then(|url| url.port_or_known_default());
+    let port = asked(at).and_then(|url| url.port_or_known_default());
     format!("{}:{}", host(at), port.unwrap_or_default())
 }
 

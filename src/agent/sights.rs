@@ -51,7 +51,8 @@ impl Agent {
     }
 
     /// Runs the steps of this case against the target, for real, outside the outbox: it opens or updates an incident there
-    /// and leaves nothing here. Stops at the first step that fails. Blocks for as long as the exchanges take.
+    /// and leaves nothing here. Where the connector has a look-up and the case an id, an incident that was opened is looked
+    /// up in the end. Stops at the first step that fails. Blocks for as long as the exchanges take.
     pub fn test(&self, name: &str, case: &Case) -> Result<TestReport> {
         let core = self.core()?;
         case.validate()?;

@@ -8,13 +8,14 @@ use crate::drain::{new_key, reading};
 use crate::model::{Answer, Case, Comment, Header, Link, Step, TestReport, TestStep};
 use crate::outbox::machine::Success;
 use crate::response::ResponsePath;
+use crate::step::find::Found;
 use crate::step::{self, Subject};
 use crate::transport::{self, Transport};
 
 /// How much of a body a report quotes, in bytes.
 const QUOTED_BYTES: usize = 64 * 1024;
 
-/// Runs create or update, get, and each comment; stops at the first step that fails.
+/// Runs create or update, get, each comment, and the look-up of what was created; stops at the first step that fails.
 pub(super) fn run(
     prepared: &Prepared,
     case: &Case,
@@ -87,14 +88,16 @@ impl Trial<'_> {
         if config.get.is_some() && !self.step(Step::Get, None) {
             return false;
         }
-        if config.comment.is_none() {
-            return true;
-        }
         let case = self.case;
-        case.comments
-            .iter()
-            .filter(|comment| !comment.text.is_empty())
-            .all(|comment| self.step(Step::Comment, Some(comment)))
+        let sent = |comment: &&Comment| config.comment.is_some() && !comment.text.is_empty();
+        let mut comments = case.comments.iter().filter(sent);
+        if !comments.all(|comment| self.step(Step::Comment, Some(comment))) {
+            return false;
+        }
+        // Last, since indexes lag; a case without an id is never looked up.
+        let looked_up =
+            !known && config.find.is_some() && case.id.as_deref().is_some_and(|id| !id.is_empty());
+        !looked_up || self.step(Step::Find, None)
     }
 
     fn step(&mut self, step: Step, comment: Option<&Comment>) -> bool {
@@ -128,10 +131,15 @@ impl Trial<'_> {
         let result = self.transport.send(&request);
         let ended = self.clock.now();
         let read = reading::read(step, self.prepared, &about, self.by_link, &result, ended.wall);
-        let verdict = match &read {
-            Ok(success) => told(success),
-            Err(verdict) => format!("{} ({})", verdict.message, verdict.class),
+        let (code, verdict) = match &read {
+            Ok(Success::Found(found)) => self.compared(found),
+            Ok(success) => ("", told(success)),
+            Err(verdict) => (
+                verdict.code.as_str(),
+                format!("{} ({})", verdict.message, verdict.class),
+            ),
         };
+        let ok = code.is_empty();
         let request = shown(step, &request, self.prepared);
         let answer = result.as_ref().ok();
         let answer = answer.map(|answer| shown_answer(answer, self.prepared));
@@ -140,8 +148,8 @@ impl Trial<'_> {
             step,
             request: &request,
             answer: answer.as_ref(),
-            ok: read.is_ok(),
-            code: read.as_ref().err().map_or("", |verdict| verdict.code.as_str()),
+            ok,
+            code,
             verdict: &verdict,
             status: match (&answer, &read) {
                 (Some(answer), _) => Some(answer.status),
@@ -151,6 +159,7 @@ impl Trial<'_> {
             path: match step {
                 Step::Create => Some(config.create_id.text()),
                 Step::Get => config.get_title.as_ref().map(ResponsePath::text),
+                Step::Find => config.find_ids.as_ref().map(ResponsePath::text),
                 _ => None,
             },
             tells_failures: config.failure_key.is_some(),
@@ -159,17 +168,40 @@ impl Trial<'_> {
             step,
             request: Some(request),
             answer,
-            ok: read.is_ok(),
+            ok,
             verdict,
             suggestion,
             duration_ms: u64::try_from((ended.steady.saturating_sub(started.steady)).as_millis())
                 .unwrap_or(u64::MAX),
         });
-        match read {
-            Ok(success) => self.take(success),
-            Err(_) => return false,
+        if let Ok(success) = read {
+            self.take(success);
         }
-        true
+        ok
+    }
+
+    /// What is found for a case that was just created: a word for what is wrong, empty where nothing is, and the verdict.
+    fn compared(&self, found: &Found) -> (&'static str, String) {
+        let created = self.report.external_id.as_deref().unwrap_or_default();
+        match found {
+            Found::One(id) if id == created => ("", "found again by its look-up".to_owned()),
+            Found::One(id) => (
+                "otherFound",
+                format!("the look-up finds {id}, and the incident that was created is {created}"),
+            ),
+            Found::Several(count) => (
+                "severalFound",
+                format!("the look-up finds {count} incidents: a case whose answer was lost would be held"),
+            ),
+            Found::None => (
+                "",
+                format!(
+                    "nothing is found yet, which may be right: indexes lag, and after a lost answer finding nothing counts only \
+                     {} s later (findSettleMs)",
+                    self.prepared.config.find_settle.as_secs_f64()
+                ),
+            ),
+        }
     }
 
     fn take(&mut self, success: Success) {

@@ -360,14 +360,15 @@ Secrets stay sealed: give every host the key that the file had (FILE.key) in CAS
   casehook --db cases.db import connectors.tf
   terraform show -json | casehook --db cases.db import -
 
-FILE is an export of Kibana's saved objects, an answer of its connector API (one
-connector or a list), a Terraform configuration (.tf) or state. Of a
-configuration literals, local values, templates and jsonencode are evaluated;
-fields that depend on variables, other functions or resources are named, and
-hold the expression. Complete connectors are configured under their names. The
-others, mostly for secrets that exports do not hold, are written to
-NAME.connector.json, to be finished and given to configure; files that are there
-are never replaced. Connectors of other types are skipped.")]
+FILE is an export of Kibana's saved objects or the answer of their search, an
+answer of its connector API (one connector or a list), a Terraform configuration
+(.tf) or state. Of a configuration literals, local values, templates and
+jsonencode are evaluated; fields that depend on variables, other functions or
+resources are named, and hold the expression. Complete connectors are configured
+under their names. The others, mostly for secrets that exports do not hold, and
+the second of two with one name are written to NAME.connector.json (numbered
+where two would be the same), to be finished and given to configure; files that
+are there are never replaced. Connectors of other types are skipped.")]
     Import {
         /// The export, or -
         file: PathBuf,

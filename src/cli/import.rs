@@ -1,5 +1,6 @@
 //! The verb `import`: complete connectors are configured, the others written as documents to finish.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,6 +13,8 @@ use super::failure::{self, Failure};
 use super::input;
 use super::out::{count, escape, wrap};
 use crate::{Connector, ImportedConnector};
+
+const ENDING: &str = ".connector.json";
 
 /// What becomes of one connector.
 enum Fate {
@@ -31,12 +34,14 @@ pub(super) fn import(
     let text = input::text(file)?;
     let import = crate::import(&text).map_err(|error| Failure::from(error).within(&input::name(file)))?;
     let mut fates = Vec::new();
+    let mut names = BTreeSet::new();
     for connector in &import.connectors {
         fates.push(match connector.complete {
             true => Fate::Configure(Box::new(Connector::from_json(&connector.document)?)),
-            false => Fate::Write(folder.join(file_name(&connector.name))),
+            false => Fate::Write(folder.join(free_name(&connector.name, &mut names))),
         });
     }
+    check_files(&fates)?;
     let configures = fates.iter().any(|fate| matches!(fate, Fate::Configure(_)));
     let carry_out = |s: &mut Session<'_>, agent: Option<&crate::Agent>| -> Result<i32, Failure> {
         if let Some(agent) = agent.filter(|_| !replace) {
@@ -51,7 +56,6 @@ pub(super) fn import(
             }
         }
         if !dry_run {
-            check_files(&fates)?;
             // Files first: what cannot be written must not leave half of an import in the database.
             for (connector, fate) in import.connectors.iter().zip(&fates) {
                 if let Fate::Write(path) = fate {
@@ -121,16 +125,17 @@ pub(super) fn import(
     session.creating(|s, agent| carry_out(s, Some(agent)))
 }
 
-/// Refuses before anything is written when a file is there, or is meant twice.
+/// Refuses before anything is written when a file is there.
 fn check_files(fates: &[Fate]) -> Result<(), Failure> {
-    let mut seen: Vec<&Path> = Vec::new();
     for fate in fates {
         let Fate::Write(path) = fate else { continue };
-        if path.exists() || seen.contains(&path.as_path()) {
-            let message = format!("{} is there already; nothing was imported", path.display());
+        if path.symlink_metadata().is_ok() {
+            let message = format!(
+                "{} is there already; nothing was imported: move it away, or name another folder with --to",
+                path.display()
+            );
             return Err(Failure::usage(message));
         }
-        seen.push(path);
     }
     Ok(())
 }
@@ -167,6 +172,19 @@ fn told(connector: &ImportedConnector, outcome: &str, refused: Option<&(String, 
     lines.join("\n")
 }
 
+/// A name of a file that no connector before has, also where capitals make no difference.
+fn free_name(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let first = file_name(name);
+    let stem = first.trim_end_matches(ENDING);
+    let mut free = first.clone();
+    let mut number = 1;
+    while !taken.insert(free.to_lowercase()) {
+        number += 1;
+        free = format!("{stem}-{number}{ENDING}");
+    }
+    free
+}
+
 /// A name of a file for a connector's name, without anything that leads elsewhere.
 fn file_name(name: &str) -> String {
     let safe = |c: char| {
@@ -177,7 +195,7 @@ fn file_name(name: &str) -> String {
         }
     };
     let name: String = name.chars().map(safe).take(60).collect();
-    format!("{name}.connector.json")
+    format!("{name}{ENDING}")
 }
 
 /// Writes a new file that its owner alone reads: it is where secrets go.

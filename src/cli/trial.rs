@@ -1,5 +1,7 @@
 //! The verbs that show a connector at work outside the outbox: preview sends nothing, test really writes.
 
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use super::Session;
@@ -100,10 +102,12 @@ fn tell(session: &mut Session<'_>, report: &TestReport) -> i32 {
     if report.ok { failure::OK } else { failure::FAILED }
 }
 
-/// The case of a test that names none. Its id is absent, so that no later push is linked to what the test opened.
+/// The case of a test that names none. Its id is new each time: it is looked up by it, and no other case is.
 fn sample() -> Result<Case, Failure> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let document = json!({
         "incident": {
+            "id": format!("casehook-test-{}", since.unwrap_or_default().as_millis()),
             "title": "casehook test, please ignore",
             "description": "Written by `casehook test` to see whether this connector works. It can be deleted.",
             "severity": "low",

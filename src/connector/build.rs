@@ -129,6 +129,7 @@ impl<'a> Reader<'a> {
                 .collect(),
             texts: texts::read(self.object("texts"))?,
             extra_tags: texts::read_tags(self.get("extraTags").and_then(Value::as_array))?,
+            tag_spaces: self.tag_spaces()?,
             create_only,
             if_match: self.flag("ifMatchHeader", false),
             on_external_gone: match self.text("onExternalGone") {
@@ -276,6 +277,16 @@ impl<'a> Reader<'a> {
 
     fn flag(&self, name: &str, default: bool) -> bool {
         self.get(name).and_then(Value::as_bool).unwrap_or(default)
+    }
+
+    fn tag_spaces(&self) -> Result<Option<String>> {
+        let text = self.text("tagSpaces");
+        if text.is_some_and(|text| text.contains(char::is_whitespace)) {
+            let message =
+                "this stands in the place of spaces, so it must have none itself: `_` or `-`, for example";
+            return Err(Error::config("config.tagSpaces", message));
+        }
+        Ok(text.map(str::to_owned))
     }
 
     fn number(&self, name: &str) -> Option<u64> {

@@ -58,6 +58,8 @@ pub(crate) struct Config {
     /// Named texts for `case.texts.NAME`.
     pub(crate) texts: Vec<(String, TextPattern)>,
     pub(crate) extra_tags: Vec<TextPattern>,
+    /// What stands in tags in the place of white space; none leaves tags as they are.
+    pub(crate) tag_spaces: Option<String>,
     pub(crate) create_only: bool,
     /// The origin of createIncidentUrl, or `targetId`.
     pub(crate) target: String,

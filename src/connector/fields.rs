@@ -303,7 +303,7 @@ pub(crate) const FIELDS: &[Field] = &[
         "maxLengths",
         Kind::Lengths(LENGTHS),
         Extension("{}"),
-        "the most characters of title, description, severity, status, a tag, comment or fields.NAME",
+        "the most characters of id, title, description, severity, status, a tag, comment or fields.NAME",
     ),
     field(
         "texts",
@@ -316,6 +316,12 @@ pub(crate) const FIELDS: &[Field] = &[
         Kind::Texts,
         Extension("[]"),
         "tags that every case gets beside its own, put together as texts are",
+    ),
+    field(
+        "tagSpaces",
+        Kind::Text,
+        Extension("none"),
+        "what tags get in the place of spaces, for targets that refuse these",
     ),
     field(
         "createOnly",
@@ -428,7 +434,15 @@ const VALUE_MAPS: &[Field] = &[
 ];
 
 /// The texts that `maxLengths` can name, beside the host's own as `fields.NAME`.
-const LENGTHS: &[&str] = &["title", "description", "severity", "status", "tags", "comment"];
+const LENGTHS: &[&str] = &[
+    "id",
+    "title",
+    "description",
+    "severity",
+    "status",
+    "tags",
+    "comment",
+];
 
 /// The fields of `secrets`. Each value may be `{"env": "NAME"}` or `{"file": "PATH"}` instead.
 pub(crate) const SECRETS: &[Field] = &[

@@ -173,8 +173,11 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     }
 }
 
+/// The least that `maxLengths` may leave of a case's id: room for its fingerprint and something to know it by.
+const SHORTEST_ID: u64 = 32;
+
 fn check_lengths(at: &str, names: &[&str], object: Map<String, Value>) -> Result<Value> {
-    let length = Kind::Whole(1, crate::model::limits::PUSH_BYTES as u64);
+    const LONGEST: u64 = crate::model::limits::PUSH_BYTES as u64;
     let mut checked = Map::new();
     for (name, value) in object {
         let at = child(at, &name);
@@ -182,6 +185,10 @@ fn check_lengths(at: &str, names: &[&str], object: Map<String, Value>) -> Result
             let known = names.iter().copied().chain(["fields.NAME"]);
             return Err(Error::config(at, words::unknown(&name, known)));
         }
+        let length = match name.as_str() {
+            "id" => Kind::Whole(SHORTEST_ID, LONGEST),
+            _ => Kind::Whole(1, LONGEST),
+        };
         checked.insert(name, check_value(&at, &length, value)?);
     }
     Ok(Value::Object(checked))

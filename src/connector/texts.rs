@@ -1,5 +1,7 @@
 //! Texts that a connector puts together from a case: the fields `texts` and `extraTags`.
 
+use std::borrow::Cow;
+
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
@@ -8,12 +10,13 @@ use super::words;
 use crate::error::{Error, Result};
 
 /// What may stand in braces, and what it stands for.
-const HOLES: [(&str, Hole); 7] = [
+const HOLES: [(&str, Hole); 8] = [
     ("id", Hole::Id),
     ("title", Hole::Title),
     ("description", Hole::Description),
     ("severity", Hole::Severity),
     ("status", Hole::Status),
+    ("known_status", Hole::KnownStatus),
     ("fingerprint", Hole::Fingerprint),
     ("uuid", Hole::Uuid),
 ];
@@ -35,6 +38,7 @@ enum Hole {
     Description,
     Severity,
     Status,
+    KnownStatus,
     Fingerprint,
     Uuid,
 }
@@ -42,12 +46,17 @@ enum Hole {
 /// What the holes are filled with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Filling<'a> {
+    /// The whole id, which fingerprint and UUID are made of.
     pub(crate) id: &'a str,
+    /// The id in at most as many characters as `maxLengths` lets it have.
+    pub(crate) short_id: &'a str,
     pub(crate) title: &'a str,
     pub(crate) description: &'a str,
     /// In the host's words, before `valueMaps`.
     pub(crate) severity: &'a str,
     pub(crate) status: &'a str,
+    /// The status where `valueMaps` has something for it, else empty.
+    pub(crate) known_status: &'a str,
 }
 
 impl TextPattern {
@@ -101,11 +110,12 @@ impl TextPattern {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Hole(Hole::Id) => out.push_str(with.id),
+                Piece::Hole(Hole::Id) => out.push_str(with.short_id),
                 Piece::Hole(Hole::Title) => out.push_str(with.title),
                 Piece::Hole(Hole::Description) => out.push_str(with.description),
                 Piece::Hole(Hole::Severity) => out.push_str(with.severity),
                 Piece::Hole(Hole::Status) => out.push_str(with.status),
+                Piece::Hole(Hole::KnownStatus) => out.push_str(with.known_status),
                 Piece::Hole(Hole::Fingerprint) => out.push_str(&fingerprint(with.id)),
                 Piece::Hole(Hole::Uuid) => out.push_str(&uuid(with.id)),
             }
@@ -171,6 +181,16 @@ fn unknown(name: &str) -> String {
     )
 }
 
+/// An id in at most `limit` characters. What is cut ends in a fingerprint of the whole: two ids never become one.
+pub(crate) fn short_id(id: &str, limit: usize) -> Cow<'_, str> {
+    if id.chars().nth(limit).is_none() {
+        return Cow::Borrowed(id);
+    }
+    let mark = format!("-{}", fingerprint(id));
+    let begin = id.chars().take(limit.saturating_sub(mark.len()));
+    Cow::Owned(begin.chain(mark.chars()).collect())
+}
+
 /// Twenty hexadecimal digits that stand for a case id wherever ids themselves could hold what a system does not take:
 /// spaces, commas, quotes of its query language. 80 bits: two ids of one installation do not meet.
 fn fingerprint(id: &str) -> String {
@@ -204,10 +224,12 @@ mod tests {
 
     const FILLING: Filling<'_> = Filling {
         id: "host-7/disk",
+        short_id: "host-7/disk",
         title: "T {id}",
         description: "D",
         severity: "high",
-        status: "",
+        status: "odd",
+        known_status: "",
     };
 
     fn fill(text: &str) -> String {
@@ -220,7 +242,7 @@ mod tests {
             ("", ""),
             ("plain é", "plain é"),
             ("{id}|{title}|{description}", "host-7/disk|T {id}|D"),
-            ("{severity}|{status}", "high|"),
+            ("{severity}|{status}|{known_status}", "high|odd|"),
             ("a{{b}}c{{{id}}}", "a{b}c{host-7/disk}"),
             ("casehook-{fingerprint}", "casehook-e6cdac46c6a72fafc6ca"),
         ] {
@@ -241,9 +263,26 @@ mod tests {
         };
         let pattern = TextPattern::parse("x", "{uuid}{fingerprint}").unwrap();
         assert_ne!(pattern.fill(other), pattern.fill(FILLING));
-        let none = Filling { id: "", ..FILLING };
+        let none = Filling {
+            id: "",
+            short_id: "",
+            ..FILLING
+        };
         assert_eq!(pattern.fill(none), "");
         assert!(pattern.needs_id());
+    }
+
+    #[test]
+    fn a_long_id_is_cut_and_stays_another_than_its_like() {
+        let long = "\u{e9}".repeat(40);
+        assert_eq!(short_id(&long, 40), long);
+        let short = short_id(&long, 39);
+        assert_eq!(short.chars().count(), 39);
+        assert!(short.starts_with("\u{e9}\u{e9}") && short.contains(&format!("-{}", fingerprint(&long))));
+        assert_ne!(
+            short_id(&format!("{long}a"), 39),
+            short_id(&format!("{long}b"), 39)
+        );
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub struct ImportedConnector {
     pub unresolved: Vec<Warning>,
     /// What was changed, since casehook would refuse it.
     pub changed: Vec<Warning>,
-    /// What casehook refuses, and what would be right. One at a time: the next shows when it is mended.
+    /// What casehook refuses, and what would be right: a field, or a name that an earlier connector of the import has. One at
+    /// a time: the next shows when it is mended.
     pub refused: Option<Warning>,
     /// What may go wrong and is let pass.
     pub warnings: Vec<Warning>,
@@ -59,8 +60,8 @@ pub struct SkippedObject {
     pub kind: String,
 }
 
-/// Reads an export: Kibana's saved objects (NDJSON), an answer of its connector API (one connector or a list), or
-/// Terraform's `elasticstack_kibana_action_connector` resources (a state file, what `terraform show -json` prints, or with the
+/// Reads an export: Kibana's saved objects (NDJSON, or the answer of its search), an answer of its connector API (one
+/// connector or a list), or Terraform's `elasticstack_kibana_action_connector` resources (a state file, what `terraform show -json` prints, or with the
 /// feature `cli` a configuration, `.tf`, of which literals, local values and `jsonencode` are evaluated).
 ///
 /// Configures nothing: that is the caller's.
@@ -84,11 +85,33 @@ pub fn import(text: &str) -> Result<Import> {
                 secrets,
                 open,
             } => {
-                import.connectors.push(imported(name, config, secrets, open));
+                let twice = import.connectors.iter().any(|earlier| earlier.name == name);
+                let mut connector = imported(name, config, secrets, open);
+                if twice {
+                    connector.refuse_name();
+                }
+                import.connectors.push(connector);
             }
         }
     }
     Ok(import)
+}
+
+impl ImportedConnector {
+    /// Two of one name: the second must not take the place of the first.
+    fn refuse_name(&mut self) {
+        let told = Warning {
+            field: "name".to_owned(),
+            message:
+                "an earlier connector of this import has the same name: configure this one under another"
+                    .to_owned(),
+        };
+        self.complete = false;
+        match self.refused {
+            None => self.refused = Some(told),
+            Some(_) => self.warnings.push(told),
+        }
+    }
 }
 
 fn imported(

@@ -28,12 +28,20 @@ pub(super) fn objects(text: &str) -> Result<Vec<Object>> {
                 }
             }
             Value::Object(map) if is_terraform(&map) => terraform(&Value::Object(map), &mut found)?,
-            value => found.extend(object(value)?),
+            Value::Object(map) if map.contains_key("resource") => return Err(json_configuration()),
+            value => match list_within(&value) {
+                Some(list) => {
+                    for value in list {
+                        found.extend(object(value.clone())?);
+                    }
+                }
+                None => found.extend(object(value)?),
+            },
         }
     }
     if found.is_empty() {
-        let message = "there is no connector in this: an export of saved objects, an answer of the connector API, or a \
-                       Terraform state is expected";
+        let message = "there is no connector in this: an export of saved objects or an answer of their search, an answer of the \
+                       connector API, or a Terraform state is expected";
         return Err(Error::config("import", message));
     }
     Ok(found)
@@ -81,6 +89,22 @@ fn object(value: Value) -> Result<Option<Object>> {
         return connector(attributes).map(Some);
     }
     connector(map).map(Some)
+}
+
+/// What an answer with pages around it lists: a search among saved objects, or an API of the caller's own.
+fn list_within(value: &Value) -> Option<&Vec<Value>> {
+    let lists = ["saved_objects", "data"].iter();
+    let mut lists = lists.filter_map(|name| value.get(name)?.as_array());
+    lists.next()
+}
+
+/// Terraform's configuration written as JSON.
+fn json_configuration() -> Error {
+    Error::config(
+        "import",
+        "this is a configuration of Terraform's in JSON, whose expressions are not evaluated: import what `terraform show \
+         -json` prints, a state file, or the configuration as .tf",
+    )
 }
 
 fn is_terraform(map: &Map<String, Value>) -> bool {

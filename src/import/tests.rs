@@ -115,6 +115,45 @@ fn what_the_rules_change_or_refuse_is_told_with_the_fix() {
 }
 
 #[test]
+fn the_second_of_two_with_one_name_is_refused() {
+    let mut config = config();
+    config["hasAuth"] = false.into();
+    let of = |name: &str, config: &Value| json!({"connector_type_id": ".cases-webhook", "name": name, "config": config});
+    let mut broken = config.clone();
+    broken["createIncidentUrl"] = "nowhere".into();
+    let list = json!([
+        of("T", &config),
+        of("U", &config),
+        of("T", &config),
+        of("T", &broken)
+    ]);
+    let import = import(&list.to_string()).unwrap();
+    let complete: Vec<bool> = import.connectors.iter().map(|one| one.complete).collect();
+    assert_eq!(complete, [true, true, false, false]);
+    let told = import.connectors[2].refused.as_ref().unwrap();
+    assert_eq!(told.field, "name");
+    assert!(told.message.contains("the same name"), "{told:?}");
+    let broken = &import.connectors[3];
+    assert_eq!(broken.refused.as_ref().unwrap().field, "config.createIncidentUrl");
+    assert!(
+        broken.warnings.iter().any(|warning| warning.field == "name"),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn lists_within_an_answer_are_read() {
+    let mut config = config();
+    config["hasAuth"] = false.into();
+    let answer =
+        json!({"data": [{"connector_type_id": ".cases-webhook", "name": "Tracker", "config": config}]});
+    assert!(one(&answer.to_string()).complete);
+    let found = json!({"page": 1, "total": 1, "saved_objects": [{"type": "action", "id": "1",
+        "attributes": {"actionTypeId": ".cases-webhook", "name": "Tracker", "config": config}}]});
+    assert!(one(&found.to_string()).complete);
+}
+
+#[test]
 fn what_is_no_export_is_refused_and_not_quoted() {
     for (text, words) in [
         ("", "no JSON"),
@@ -125,6 +164,11 @@ fn what_is_no_export_is_refused_and_not_quoted() {
         ("{\"a\": ", "line 1"),
         ("{\"hunter2\": 1}", "no connector_type_id"),
         ("[1]", "something else than objects"),
+        ("{\"data\": [1]}", "something else than objects"),
+        (
+            "{\"resource\": {\"elasticstack_kibana_action_connector\": {\"t\": {\"name\": \"t\"}}}}",
+            "`terraform show -json` prints",
+        ),
         ("[]", "no connector in this"),
         ("{\"exportedCount\": 0}", "no connector in this"),
         (

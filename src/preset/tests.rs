@@ -1,5 +1,7 @@
 //! Every preset: its file is sound, ordinary cases become the requests on file, hostile ones become sound requests.
 
+mod beyond;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -187,10 +187,14 @@ fn decoded(answer: &Answer) -> Result<&str, Unusable> {
 fn checked<'a>(config: &Config, answer: &Answer, text: &'a str) -> Result<&'a str, Unusable> {
     let media_type = answer.header("content-type").unwrap_or_default();
     if !is_json(media_type) {
+        let page = match media_type.to_ascii_lowercase().contains("html") {
+            true => " (a login page?)",
+            false => "",
+        };
         return Err(unusable(
             "mediaType",
             format!(
-                "the answer has the media type `{}` where JSON belongs (a login page?): {}",
+                "the answer has the media type `{}` where JSON belongs{page}: {}",
                 quote(media_type),
                 quote(text)
             ),

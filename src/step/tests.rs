@@ -95,6 +95,7 @@ pub(super) fn config() -> Config {
         status_map: Map::new(),
         texts: Vec::new(),
         extra_tags: Vec::new(),
+        tag_spaces: None,
         max_lengths: Vec::new(),
         create_only: false,
         target: "http://h".to_owned(),

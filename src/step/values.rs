@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use super::Subject;
 use crate::connector::Config;
-use crate::connector::texts::{Filling, TextPattern};
+use crate::connector::texts::{Filling, short_id};
 use crate::template::Variables;
 
 /// Owner of everything that [`Variables`] borrows.
 pub(super) struct Values<'a> {
     subject: &'a Subject<'a>,
+    id: Cow<'a, str>,
     title: Cow<'a, str>,
     description: Cow<'a, str>,
     comment: Cow<'a, str>,
@@ -32,19 +33,29 @@ impl<'a> Values<'a> {
             case.description.as_deref().unwrap_or_default(),
             limit("description"),
         );
+        let whole_id = case.id.as_deref().unwrap_or_default();
+        let id = limit("id").map_or(Cow::Borrowed(whole_id), |limit| short_id(whole_id, limit));
+        let status = case.status.as_deref().unwrap_or_default();
         let filling = Filling {
-            id: case.id.as_deref().unwrap_or_default(),
+            id: whole_id,
+            short_id: &id,
             title: &title,
             description: &description,
             severity: case.severity.as_deref().unwrap_or_default(),
-            status: case.status.as_deref().unwrap_or_default(),
+            status,
+            known_status: match looked_up(&config.status_map, status) {
+                Some(_) => status,
+                None => "",
+            },
         };
-        let tags = with_extra(cut_all(&case.tags, limit("tags")), &config.extra_tags, filling);
+        let own = in_words(&case.tags, config.tag_spaces.as_deref());
+        let tags = with_extra(cut_all(own, limit("tags")), config, filling);
         let texts = config.texts.iter();
         let texts = texts.map(|(name, pattern)| (name.clone(), pattern.fill(filling)));
         Values {
             subject,
             texts: texts.collect(),
+            id,
             title,
             description,
             comment: cut(comment, limit("comment")),
@@ -59,7 +70,7 @@ impl<'a> Values<'a> {
         Variables {
             title: &self.title,
             description: &self.description,
-            id: self.subject.case.id.as_deref().unwrap_or_default(),
+            id: &self.id,
             severity: self.severity.as_ref(),
             status: self.status.as_ref(),
             tags: &self.tags,
@@ -84,10 +95,14 @@ fn limit(config: &Config, name: &str) -> Option<usize> {
 /// What the map puts in the place of the value, or under `*` in that of any other; else the value itself.
 fn mapped(map: &Map<String, Value>, value: Option<&str>, limit: Option<usize>) -> Option<Value> {
     let value = value?;
-    Some(match map.get(value).or_else(|| map.get("*")) {
+    Some(match looked_up(map, value) {
         Some(other) => other.clone(),
         None => Value::from(cut(value, limit).into_owned()),
     })
+}
+
+fn looked_up<'m>(map: &'m Map<String, Value>, value: &str) -> Option<&'m Value> {
+    map.get(value).or_else(|| map.get("*"))
 }
 
 /// The text in at most `limit` characters, an ellipsis in the place of what was cut.
@@ -102,18 +117,34 @@ pub(super) fn cut(text: &str, limit: Option<usize>) -> Cow<'_, str> {
     Cow::Owned(kept.chain((limit > 0).then_some('\u{2026}')).collect())
 }
 
-fn cut_all(texts: &[String], limit: Option<usize>) -> Cow<'_, [String]> {
+/// The tags with what `tagSpaces` says in the places of white space, empty ones left out.
+fn in_words<'a>(tags: &'a [String], spaces: Option<&str>) -> Cow<'a, [String]> {
+    let Some(spaces) = spaces else {
+        return Cow::Borrowed(tags);
+    };
+    let tags = tags.iter().map(|tag| joined(tag, spaces));
+    Cow::Owned(tags.filter(|tag| !tag.is_empty()).collect())
+}
+
+fn joined(tag: &str, spaces: &str) -> String {
+    tag.split_whitespace().collect::<Vec<_>>().join(spaces)
+}
+
+fn cut_all(texts: Cow<'_, [String]>, limit: Option<usize>) -> Cow<'_, [String]> {
     if limit.is_none() {
-        return Cow::Borrowed(texts);
+        return texts;
     }
     Cow::Owned(texts.iter().map(|text| cut(text, limit).into_owned()).collect())
 }
 
 /// The tags and those that the connector adds. What needs the case's id is left out where there is none.
-fn with_extra<'a>(tags: Cow<'a, [String]>, extra: &[TextPattern], filling: Filling<'_>) -> Cow<'a, [String]> {
+fn with_extra<'a>(tags: Cow<'a, [String]>, config: &Config, filling: Filling<'_>) -> Cow<'a, [String]> {
     let mut tags = tags;
-    for pattern in extra {
-        let tag = pattern.fill(filling);
+    for pattern in &config.extra_tags {
+        let mut tag = pattern.fill(filling);
+        if let Some(spaces) = config.tag_spaces.as_deref() {
+            tag = joined(&tag, spaces);
+        }
         let about_nobody = filling.id.is_empty() && pattern.needs_id();
         if !about_nobody && !tag.is_empty() && !tags.contains(&tag) {
             tags.to_mut().push(tag);

@@ -124,17 +124,17 @@ impl HttpTransport {
         let mut network = Arc::clone(&request.network);
         let mut carried = Carried::Everything;
         let mut response_left = request.network.limits.response;
-        let mut led_here = None;
+        let mut led_here: Option<(u16, Url)> = None;
         let mut hops = 0;
         loop {
-            permit(&network, &url).map_err(|failure| on_hop(failure, led_here))?;
+            permit(&network, &url).map_err(|failure| on_hop(failure, led_here.as_ref()))?;
             let began = Instant::now();
             if response_left.is_zero() || began >= end {
                 return Err(too_late(&url));
             }
             let answer = self
                 .exchange(request, &network, &url, carried, (response_left, end))
-                .map_err(|failure| on_hop(failure, led_here))?;
+                .map_err(|failure| on_hop(failure, led_here.as_ref()))?;
             log::debug!(
                 "{} {}: {} in {} ms",
                 request.method.as_str(),
@@ -154,7 +154,7 @@ impl HttpTransport {
                 carried = Carried::WhatTravels;
                 network = without_identity(network);
             }
-            led_here = Some(answer.status);
+            led_here = Some((answer.status, target.clone()));
             url = target;
         }
     }
@@ -429,15 +429,24 @@ fn without_identity(policy: Arc<NetworkPolicy>) -> Arc<NetworkPolicy> {
     Arc::new(policy)
 }
 
-/// What casehook itself refuses at a redirect's target is a redirect that must not be followed.
-fn on_hop(failure: Failure, led_here: Option<u16>) -> Failure {
-    match (led_here, failure.kind) {
-        (Some(_), FailureKind::Refused) => Failure {
+/// Names where a redirect led. What casehook itself refuses there is a redirect that must not be followed.
+fn on_hop(failure: Failure, led_here: Option<&(u16, Url)>) -> Failure {
+    let Some((status, target)) = led_here else {
+        return failure;
+    };
+    let message = format!(
+        "after a redirect to {}: {}",
+        redirect::named(target),
+        failure.message
+    );
+    match failure.kind {
+        FailureKind::Refused => Failure {
             kind: FailureKind::Redirect,
-            status: led_here,
+            status: Some(*status),
+            message,
             ..failure
         },
-        _ => failure,
+        _ => Failure { message, ..failure },
     }
 }
 

@@ -25,6 +25,15 @@ def test_a_number_may_be_given_as_one() -> None:
     assert "secrets" not in document
 
 
+def test_a_keyword_is_written_with_an_underscore() -> None:
+    parameters = {"subdomain": "acme", "service": "PABC123"}
+    document = casehook.preset("pagerduty-incidents", from_="monitoring@example.com", **parameters)
+    assert document["config"]["headers"]["From"] == "monitoring@example.com"
+    assert document == casehook.preset("pagerduty-incidents", **parameters, **{"from": "monitoring@example.com"})
+    with pytest.raises(casehook.ArgumentError, match="service_"):
+        casehook.preset("pagerduty-incidents", from_="a@b", subdomain="acme", service_="PABC123")
+
+
 def test_refusals_list_what_there_is() -> None:
     with pytest.raises(casehook.NotFoundError, match="did you mean redmine"):
         casehook.preset("redmin")

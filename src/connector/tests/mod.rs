@@ -258,6 +258,12 @@ fn refuses_what_a_field_cannot_hold() {
             "baseMs",
         ),
         (
+            json!({"maxLengths": {"id": 31}}),
+            "config.maxLengths.id",
+            "from 32",
+        ),
+        (json!({"tagSpaces": " "}), "config.tagSpaces", "must have none"),
+        (
             json!({"maxLengths": {"titel": 1}}),
             "config.maxLengths.titel",
             "\"title\"",

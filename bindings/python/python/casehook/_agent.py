@@ -281,8 +281,9 @@ class Agent:
     ) -> _results.TestReport:
         """Runs the steps of this case against the target, for real, outside the outbox.
 
-        It opens or updates an incident there and leaves nothing here. Stops at the first step that fails. Takes as long
-        as the exchanges take.
+        It opens or updates an incident there and leaves nothing here. Where the connector has a look-up and the case an
+        id, an incident that was opened is looked up in the end. Stops at the first step that fails. Takes as long as the
+        exchanges take.
 
         With ``get_only``, an incident's id there, in place of a case it only reads that incident back: nothing changes,
         here or there.

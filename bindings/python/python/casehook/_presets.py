@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +60,23 @@ def preset(name: str, /, **parameters: str | int) -> dict[str, Any]:
     >>> document["config"]["createIncidentUrl"]
     'https://acme.atlassian.net/rest/api/2/issue'
 
+    A parameter whose name is a keyword of Python's is written with an underscore behind it:
+
+    >>> pager = casehook.preset("pagerduty-incidents", subdomain="acme", service="PABC123", from_="a@b.example")
+    >>> pager["config"]["headers"]["From"]
+    'a@b.example'
+
     Raises :class:`casehook.NotFoundError` for a name that no preset has, and :class:`casehook.ArgumentError` for a parameter
     that is missing, not known or cannot be used; both list what there is.
     """
-    texts = [(key, value if isinstance(value, str) else str(value)) for key, value in parameters.items()]
+    texts = [(_spelt(key), value if isinstance(value, str) else str(value)) for key, value in parameters.items()]
     document: dict[str, Any] = json.loads(_native.preset(name, texts))
     return document
+
+
+def _spelt(name: str) -> str:
+    bare = name.removesuffix("_")
+    return bare if keyword.iskeyword(bare) else name
 
 
 def _made(document: dict[str, Any]) -> Preset:
