@@ -827,9 +827,9 @@ int32_t casehook_status_error_http_status(const struct casehook_status *status);
 bool casehook_status_error_is_retryable(const struct casehook_status *status);
 
 /**
- * Sends a failed or held push again, from the first step that is not done.
+ * Sends a failed or held push again, from the first step that is not done, and a waiting one now.
  *
- * Ownership: takes none. Threads: any. Errors: STATE when it is neither failed nor held, NOT_FOUND, STORE, BUSY.
+ * Ownership: takes none. Threads: any. Errors: STATE when it is neither failed nor held nor waiting, NOT_FOUND, STORE, BUSY.
  */
 casehook_result casehook_retry(const struct casehook_agent *agent,
                                int64_t id,

@@ -139,10 +139,11 @@ impl Agent {
         }
     }
 
-    /// Sends a failed or held push again, from the first step that is not done.
+    /// Sends a failed or held push again, from the first step that is not done. One that waits for its next attempt does so
+    /// no longer.
     ///
     /// # Errors
-    /// `State` when it is neither failed nor held.
+    /// `State` when it is neither failed nor held nor waiting.
     pub fn retry(&self, id: PushId) -> Result<()> {
         let now = self.core()?.clock.now().wall;
         self.decide(id, |claim| decision::retry(claim, now))

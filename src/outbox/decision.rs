@@ -5,16 +5,19 @@ use super::{Claim, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CommentState, PushState, Step, Timestamp};
 
-/// Sends a failed or held push again, from the first step that is not done.
+/// Sends a failed or held push again, from the first step that is not done, and a waiting one now.
 pub(crate) fn retry(claim: &Claim, now: Timestamp) -> Result<Outcome> {
     let mut outcome = unchanged(claim);
     let progress = &mut outcome.progress;
-    if !matches!(progress.state, PushState::Failed | PushState::Held) {
-        return Err(refused(claim, "retried", "failed and held"));
-    }
-    progress.state = PushState::Queued;
     progress.due_at = now;
     progress.wait_ms = 0;
+    match progress.state {
+        PushState::Failed | PushState::Held => {}
+        // It goes on as it would have done by itself: its attempts and resends are not counted anew.
+        PushState::Waiting => return Ok(outcome),
+        _ => return Err(refused(claim, "retried", "failed, held and waiting")),
+    }
+    progress.state = PushState::Queued;
     progress.step_attempts = 0;
     progress.age_from = None;
     progress.resends = 0;

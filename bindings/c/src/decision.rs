@@ -9,9 +9,9 @@ use crate::error::casehook_error;
 use crate::input::text;
 use crate::result::casehook_result;
 
-/// Sends a failed or held push again, from the first step that is not done.
+/// Sends a failed or held push again, from the first step that is not done, and a waiting one now.
 ///
-/// Ownership: takes none. Threads: any. Errors: STATE when it is neither failed nor held, NOT_FOUND, STORE, BUSY.
+/// Ownership: takes none. Threads: any. Errors: STATE when it is neither failed nor held nor waiting, NOT_FOUND, STORE, BUSY.
 ///
 /// # Safety
 /// `agent` is NULL or live, `err` can be written or is NULL.

@@ -41,10 +41,10 @@ fn ended_well(bench: &mut Bench, id: crate::PushId) {
 }
 
 #[test]
-fn failed_and_held_pushes_can_be_retried() {
+fn failed_held_and_waiting_pushes_can_be_retried() {
     for (state, mut bench, id) in scenes() {
         let done = bench.retry(id);
-        if matches!(state, PushState::Failed | PushState::Held) {
+        if matches!(state, PushState::Failed | PushState::Held | PushState::Waiting) {
             done.unwrap();
             ended_well(&mut bench, id);
         } else {
@@ -52,6 +52,44 @@ fn failed_and_held_pushes_can_be_retried() {
             assert_eq!(bench.state(id), state);
         }
     }
+}
+
+#[test]
+fn a_retried_push_waits_no_longer_and_goes_on_counting() {
+    let day = 86_400_000;
+    let mut bench = Bench::new(json!({"retry": {"baseMs": day, "capMs": day, "maxAttempts": 3}}));
+    let id = bench.push(case("k"));
+    bench.send();
+    bench.answer(408, "");
+    for attempts in 1..3 {
+        assert_eq!(bench.state(id), PushState::Waiting);
+        assert_eq!(bench.status(id).attempts, attempts);
+        assert!(bench.run().is_empty(), "not before its time");
+        bench.retry(id).unwrap();
+        assert_eq!(bench.send().line, "POST /issues");
+        bench.answer(408, "");
+    }
+    assert_eq!(bench.state(id), PushState::Failed);
+}
+
+#[test]
+fn a_retry_does_not_pass_the_time_that_a_look_up_needs() {
+    let find = json!({
+        "findIncidentUrl": "http://127.0.0.1:1/search?q={{{case.id}}}", "findIncidentResponseKey": "id", "findSettleMs": 60_000,
+    });
+    let mut bench = Bench::new(find);
+    let id = bench.push(case("k"));
+    bench.send();
+    bench.fail(FailureKind::Lost);
+    assert_eq!(bench.state(id), PushState::Waiting);
+    bench.retry(id).unwrap();
+    assert_eq!(bench.send().line, "GET /search?q=k");
+    bench.answer(200, "{}");
+    assert_eq!(
+        bench.state(id),
+        PushState::Waiting,
+        "found nothing, which counts only later"
+    );
 }
 
 #[test]

@@ -2,7 +2,24 @@
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::outbox::{Health, Trouble};
+use crate::outbox::{Health, Trouble, decision};
+
+pub(crate) fn brings_a_due_time_forward(store: &dyn Store) {
+    let a = connector(store, "a").id;
+    let id = push(store, a, case("c"), false, at(0));
+    let claim = store.load(id).unwrap().unwrap();
+    let mut waiting = outcome(in_state(&claim, PushState::Waiting));
+    waiting.progress.due_at = at(60_000);
+    waiting.progress.wait_ms = 60_000;
+    store.record(id, &waiting, at(0)).unwrap();
+    assert_eq!(store.next_due(a, &[]).unwrap(), Some(at(60_000)));
+    let now = at(5_000);
+    store
+        .decide(id, now, &mut |claim| decision::retry(claim, now))
+        .unwrap();
+    assert_eq!(store.next_due(a, &[]).unwrap(), Some(now));
+    assert_eq!(state(store, id), PushState::Waiting);
+}
 
 pub(crate) fn pulls_due_times_back(store: &dyn Store) {
     let a = connector(store, "a").id;

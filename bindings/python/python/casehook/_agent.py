@@ -244,7 +244,7 @@ class Agent:
         return await _watch.flush(self._native, seconds(timeout))
 
     def retry(self, push: int) -> None:
-        """Sends a failed or held push again, from the first step that is not done."""
+        """Sends a failed or held push again, from the first step that is not done, and a waiting one now."""
         self._native.retry(push_number(push))
 
     def cancel(self, push: int) -> None:
