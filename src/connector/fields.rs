@@ -1,6 +1,6 @@
 //! Every field of a connector's `config` and `secrets`: what parsing and documentation are driven from.
 
-use super::table::{Field, Kind, Need};
+use super::table::{Field, Kind, LENGTHS, Need};
 
 const WRITES: Kind = Kind::OneOf(&["post", "put", "patch"]);
 const READS: Kind = Kind::OneOf(&["get", "post"]);
@@ -429,17 +429,6 @@ const VALUE_MAPS: &[Field] = &[
         Extension("{}"),
         "from the host's status to the target's; `*` stands for any other",
     ),
-];
-
-/// The texts that `maxLengths` can name, beside the host's own as `fields.NAME`.
-const LENGTHS: &[&str] = &[
-    "id",
-    "title",
-    "description",
-    "severity",
-    "status",
-    "tags",
-    "comment",
 ];
 
 /// The fields of `secrets`. Each value may be `{"env": "NAME"}` or `{"file": "PATH"}` instead.

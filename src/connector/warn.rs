@@ -4,6 +4,7 @@ use url::{Host, Url};
 
 use super::Warning;
 use super::config::{Auth, Config};
+use super::doubt;
 use super::fields;
 use super::secret::Secrets;
 use crate::template::{BodyTemplate, UrlTemplate};
@@ -62,6 +63,7 @@ pub(crate) fn of_document(
         let message = "this type of authentication sends nothing";
         push(&mut list, "config.authType", message);
     }
+    list.extend(doubt::of_document(document, config));
     of_tls(&mut list, config);
     list
 }
