@@ -538,8 +538,9 @@ casehook_result casehook_preview_json(const struct casehook_agent *agent,
 
 /**
  * Runs the steps of this case against the target, for real, outside the outbox: it opens or updates an incident there and
- * leaves nothing here. Gives a report of what was sent, answered and made of it, as JSON; "ok" tells whether every step
- * succeeded. Blocks for as long as the exchanges take.
+ * leaves nothing here. Where the connector has a look-up and the case an id, an incident that was opened is looked up in the
+ * end. Gives a report of what was sent, answered and made of it, as JSON; "ok" tells whether every step succeeded. Blocks
+ * for as long as the exchanges take.
  *
  * Ownership: *out_json is the caller's, for casehook_string_free(). Threads: any. Errors: CASE, CONFIG, NOT_FOUND, KEY,
  * STORE; that a step failed is none.

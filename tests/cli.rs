@@ -575,6 +575,10 @@ fn the_demo_needs_nothing_and_delivers_everything() {
 fn presets_are_listed_told_and_printed() {
     let place = Place::new();
     let list = place.ok(&["presets"]);
+    // A variable that is set to nothing is one that is not set.
+    let mut bare = casehook();
+    let bare = bare.arg("presets").env("CASEHOOK_DB", "").output().unwrap();
+    assert_eq!((code(&bare), out(&bare)), (0, list.clone()), "{}", err(&bare));
     assert!(
         list.contains("jira-cloud") && list.contains("site, project"),
         "{list}"

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -47,7 +48,8 @@ pub(super) struct Global {
         value_name = "FILE",
         env = "CASEHOOK_DB",
         hide_env_values = true,
-        global = true
+        global = true,
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     pub(super) db: Option<PathBuf>,
     /// Output for machines: one JSON document, or one per line

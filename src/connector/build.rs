@@ -255,6 +255,11 @@ impl<'a> Reader<'a> {
         };
         let header = headers::name("config.idempotencyHeader", header)
             .map_err(|e| Error::config("config.idempotencyHeader", e.message()))?;
+        if headers::has_a_meaning(&header) {
+            let message = "this header means something else to servers and to casehook: a key needs one of its own, such as \
+                           Idempotency-Key or X-Request-Id; null sends none";
+            return Err(Error::config("config.idempotencyHeader", message));
+        }
         Ok(Some(Idempotency {
             header,
             quoted: self.text("idempotencyKeyFormat") == Some("quoted"),

@@ -1,6 +1,6 @@
 //! Every field of a connector's `config` and `secrets`: what parsing and documentation are driven from.
 
-use super::table::{Field, Kind, Need};
+use super::table::{Field, Kind, LENGTHS, Need};
 
 const WRITES: Kind = Kind::OneOf(&["post", "put", "patch"]);
 /// Empty is taken as null is.
@@ -431,17 +431,6 @@ const VALUE_MAPS: &[Field] = &[
         Extension("{}"),
         "from the host's status to the target's; `*` stands for any other",
     ),
-];
-
-/// The texts that `maxLengths` can name, beside the host's own as `fields.NAME`.
-const LENGTHS: &[&str] = &[
-    "id",
-    "title",
-    "description",
-    "severity",
-    "status",
-    "tags",
-    "comment",
 ];
 
 /// The fields of `secrets`. Each value may be `{"env": "NAME"}` or `{"file": "PATH"}` instead.

@@ -95,6 +95,34 @@ pub(crate) fn read(path: &str, map: Option<&Map<String, Value>>) -> Result<Vec<(
     Ok(headers)
 }
 
+/// Names of headers that a key would break a request in the place of.
+const MEANINGS: [&str; 19] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-type",
+    "cookie",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-unmodified-since",
+    "keep-alive",
+    "proxy-authorization",
+    "range",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+/// Whether a header of that name has a meaning of its own in HTTP.
+pub(super) fn has_a_meaning(name: &str) -> bool {
+    MEANINGS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Parts of names whose values are credentials more often than not.
 const TELLTALES: [&str; 11] = [
     "authorization",

@@ -4,6 +4,7 @@ mod auth;
 mod build;
 pub(crate) mod config;
 mod custom_hosts;
+mod doubt;
 pub(crate) mod fields;
 mod headers;
 mod material;

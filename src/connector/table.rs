@@ -173,6 +173,17 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     }
 }
 
+/// The texts that `maxLengths` can name, beside the host's own as `fields.NAME`.
+pub(super) const LENGTHS: &[&str] = &[
+    "id",
+    "title",
+    "description",
+    "severity",
+    "status",
+    "tags",
+    "comment",
+];
+
 /// The least that `maxLengths` may leave of a case's id: room for its fingerprint and something to know it by.
 const SHORTEST_ID: u64 = 32;
 

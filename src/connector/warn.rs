@@ -4,6 +4,7 @@ use url::{Host, Url};
 
 use super::Warning;
 use super::config::{Auth, Config};
+use super::doubt;
 use super::fields;
 use super::headers::is_secret_header;
 use super::network::Material;
@@ -87,6 +88,7 @@ pub(crate) fn of_document(
             headers.iter().map(|(name, _)| name.as_str()),
         );
     }
+    list.extend(doubt::of_document(document, config));
     of_tls(&mut list, config);
     list
 }

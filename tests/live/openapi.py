@@ -135,14 +135,15 @@ def told(step):
 
 def tried(casehook, checks, name, folder):
     """Creates, reads, updates and comments as the preset says."""
-    for what, more in (("create", {}), ("update", {"externalId": "10002"})):
+    # What a mock finds is another incident: how the look-up is answered is checked apart.
+    for what, more, last in (("create", {}, ["find"]), ("update", {"externalId": "10002"}, [])):
         case = {**CASE, "incident": {**CASE["incident"], **more}}
         file = folder / f"{name}-{what}.json"
         file.write_text(json.dumps(case), encoding="utf-8")
         report = casehook("test", name, str(file), codes=(0, 1))[0]
         steps = [step["step"] for step in report["steps"]]
-        checks.equal(f"{name}: the steps of a push that makes an {what}", steps, [what, "get", "comment"])
-        for step in report["steps"]:
+        checks.equal(f"{name}: the steps of a push that makes an {what}", steps, [what, "get", "comment", *last])
+        for step in report["steps"][:3]:
             checks.check(f"{name}: {step['step']} is as described", step["ok"], told(step))
 
 

@@ -262,6 +262,21 @@ fn refuses_what_a_field_cannot_hold() {
             "config.maxLengths.id",
             "from 32",
         ),
+        (
+            json!({"idempotencyHeader": "Authorization"}),
+            "config.idempotencyHeader",
+            "one of its own",
+        ),
+        (
+            json!({"idempotencyHeader": "content-type"}),
+            "config.idempotencyHeader",
+            "one of its own",
+        ),
+        (
+            json!({"idempotencyHeader": "If-Match"}),
+            "config.idempotencyHeader",
+            "Idempotency-Key",
+        ),
         (json!({"tagSpaces": " "}), "config.tagSpaces", "must have none"),
         (
             json!({"maxLengths": {"titel": 1}}),
@@ -533,6 +548,43 @@ fn warns_of_what_may_be_a_mistake() {
             "the same key",
         ),
         (
+            json!({"findIncidentUrl": "http://127.0.0.1/open", "findIncidentResponseKey": "[].id"}),
+            "config.findIncidentUrl",
+            "whatever it finds",
+        ),
+        (
+            json!({"findIncidentUrl": "http://127.0.0.1/find", "findIncidentMethod": "post",
+                "findIncidentJson": r#"{"q":{{{case.texts.t}}}}"#, "texts": {"t": "{title}"}, "findIncidentResponseKey": "id"}),
+            "config.findIncidentUrl",
+            "whatever it finds",
+        ),
+        (
+            json!({"createIncidentResponseKey": "a..b"}),
+            "config.createIncidentResponseKey",
+            "two dots",
+        ),
+        (
+            json!({"getIncidentResponseExternalTitleKey": "a[].title"}),
+            "config.getIncidentResponseExternalTitleKey",
+            "`[0]`",
+        ),
+        (
+            json!({"createOnly": true, "ifMatchHeader": true}),
+            "config.ifMatchHeader",
+            "no effect",
+        ),
+        (
+            json!({"createOnly": true, "-getIncidentUrl": 0, "-getIncidentResponseExternalTitleKey": 0,
+                "getIncidentHeaders": {"X-A": "1"}}),
+            "config.getIncidentHeaders",
+            "no effect",
+        ),
+        (
+            json!({"createCommentUrl": null, "createCommentHeaders": {"X-A": "1"}}),
+            "config.createCommentHeaders",
+            "no effect",
+        ),
+        (
             json!({"headers": {"Cookie": "a"}, "createIncidentUrl": "http://tracker.example/x"}),
             "config.createIncidentUrl",
             "plain http",
@@ -562,6 +614,11 @@ fn warns_of_what_may_be_a_mistake() {
     let silent = [
         json!({"updateIncidentHeaders": {"Idempotency-Key": "k"}, "getIncidentHeaders": {"Idempotency-Key": "k"}}),
         json!({"createIncidentUrl": "http://127.0.0.1/"}),
+        json!({"findIncidentUrl": "http://127.0.0.1/{{{case.texts.m}}}", "texts": {"m": "c-{fingerprint}"},
+            "findIncidentResponseKey": "[].id"}),
+        json!({"findIncidentUrl": "http://127.0.0.1/find", "findIncidentMethod": "post",
+            "findIncidentJson": r#"{"q":{{{case.fields.host}}}}"#, "findIncidentResponseKey": "id"}),
+        json!({"createIncidentResponseKey": r#"a["x..y"]"#, "ifMatchHeader": true}),
         json!({"createIncidentUrl": "http://tracker.example/x", "headers": {"Idempotency-Key": "k"}, "idempotencyHeader": null,
             "getIncidentHeaders": {"authorization": "a"}}),
         json!({"createIncidentUrl": "http://tracker.example/x?u=http://y"}),
