@@ -4,6 +4,7 @@ pub(crate) mod backoff;
 pub(crate) mod classify;
 pub(crate) mod decision;
 pub(crate) mod machine;
+mod pause;
 
 use crate::model::{Attempt, Case, CommentState, Link, PushError, PushId, PushState, Step, Timestamp};
 
