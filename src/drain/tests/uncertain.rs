@@ -94,7 +94,16 @@ fn hold_holds_at_once() {
 
 #[test]
 fn an_answer_that_cannot_be_used_is_never_followed_by_a_blind_create() {
-    for body in [r#"{"no":"id"}"#, r#"{"id":null}"#, "<html>", "", r#"{"id":""}"#] {
+    let bodies = [
+        r#"{"no":"id"}"#,
+        r#"{"id":null}"#,
+        "<html>",
+        "",
+        r#"{"id":""}"#,
+        r#"{"id":"."}"#,
+        r#"{"id":".."}"#,
+    ];
+    for body in bodies {
         let mut bench = Bench::new(json!({}));
         let id = bench.push(case("k"));
         bench.send();
@@ -207,7 +216,14 @@ fn a_clock_that_jumps_moves_the_settling_by_no_more_than_allowed() {
 #[test]
 fn find_holds_what_it_cannot_tell() {
     let several = r#"{"issues":[{"id":1},{"id":2}]}"#;
-    for (status, body) in [(200, several), (200, "<html>"), (400, ""), (403, "")] {
+    let unusable = r#"{"issues":[{"id":".."}]}"#;
+    for (status, body) in [
+        (200, several),
+        (200, unusable),
+        (200, "<html>"),
+        (400, ""),
+        (403, ""),
+    ] {
         let mut bench = Bench::new(with_find(json!({})));
         let id = bench.push(case("k"));
         lose_create(&mut bench);
