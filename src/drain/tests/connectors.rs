@@ -555,6 +555,38 @@ fn an_incident_that_is_gone_is_given_up_or_opened_anew() {
 }
 
 #[test]
+fn a_retried_push_goes_on_with_the_incident_that_was_opened_in_place_of_a_lost_one() {
+    // What of the older push is answered before the incident is gone.
+    for answers in 0..3 {
+        let mut bench = Bench::new(json!({"coalesce": false}));
+        bench.push(case("k"));
+        bench.run();
+        let old = bench.push(case("k").comment("a", "1").comment("b", "2"));
+        for _ in 0..answers {
+            bench.send();
+            bench.oblige();
+        }
+        bench.send();
+        bench.answer(404, "");
+        assert_eq!(bench.state(old), PushState::Failed, "{answers}");
+        bench.configure("c", json!({"coalesce": false, "onExternalGone": "recreate"}));
+        bench.push(case("k"));
+        bench.send();
+        bench.answer(404, "");
+        bench.run();
+        assert_eq!(bench.link("k").unwrap().external_id, "2");
+        bench.retry(old).unwrap();
+        let comment = "POST /issues/2/comments";
+        assert_eq!(bench.run(), [comment, comment], "{answers}");
+        let status = bench.status(old);
+        assert_eq!(status.state, PushState::Delivered);
+        assert_eq!(status.external_id.as_deref(), Some("2"));
+        assert_eq!(status.external_title.as_deref(), Some("T-2"));
+        assert_eq!(bench.link("k").unwrap().external_id, "2");
+    }
+}
+
+#[test]
 fn an_update_names_the_version_that_it_read() {
     let mut bench = Bench::new(json!({"ifMatchHeader": true}));
     bench.push(case("k"));
