@@ -322,6 +322,25 @@ fn a_crash_at_any_step_repeats_only_that_step() {
 }
 
 #[test]
+fn a_crash_with_an_update_under_way_counts() {
+    for (changes, expected) in [
+        (json!({}), PushState::Waiting),
+        (json!({"retry": {"maxAttempts": 1}}), PushState::Failed),
+    ] {
+        let mut bench = Bench::new(changes);
+        bench.push(case("k"));
+        bench.run();
+        let id = bench.push(case("k"));
+        assert_eq!(bench.send().line, "PUT /issues/1");
+        bench.crash();
+        let status = bench.status(id);
+        assert_eq!((status.state, status.attempts), (expected, 1));
+        assert_eq!(status.error.map(|e| e.code).as_deref(), Some("interrupted"));
+        assert!(!status.uncertain);
+    }
+}
+
+#[test]
 fn a_crash_with_an_unreadable_connector_keeps_its_policy() {
     for (policy, expected) in [("hold", PushState::Held), ("retry", PushState::Waiting)] {
         let mut bench = Bench::empty();
