@@ -136,6 +136,28 @@ fn refused_credentials_block_and_are_tried_ever_more_rarely() {
 }
 
 #[test]
+fn new_credentials_are_tried_with_one_request() {
+    let mut bench = Bench::new(json!({}));
+    many(&bench, 3);
+    bench.send();
+    bench.answer(401, "");
+    bench.configure("c", json!({}));
+    bench.send();
+    assert_eq!(bench.wait(), None, "one at a time");
+    bench.answer(401, "");
+    assert_eq!(bench.wait(), Some(Duration::from_secs(MINUTE)));
+    bench.configure("c", json!({}));
+    bench.send();
+    assert_eq!(bench.wait(), None);
+    bench.oblige();
+    for _ in 0..3 {
+        bench.send();
+    }
+    bench.run();
+    assert_eq!(bench.opened, 3);
+}
+
+#[test]
 fn a_probe_of_a_blocked_target_that_says_nothing_new_does_not_release_the_others() {
     let ends: [(Option<FailureKind>, u16); 4] = [
         (Some(FailureKind::NotConnected), 0),
