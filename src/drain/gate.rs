@@ -23,6 +23,8 @@ pub(super) struct Gate {
     pub(super) in_flight: usize,
     /// Requests that wait for the store before they are sent.
     starting: usize,
+    /// It was blocked until it was configured anew: one request tells whether it works now.
+    on_trial: bool,
     /// The push that tries whether an offline or blocked connector works again.
     pub(super) probe: Option<PushId>,
     last_sent: Option<Duration>,
@@ -52,6 +54,7 @@ impl Gate {
             warned: false,
             in_flight: 0,
             starting: 0,
+            on_trial: false,
             probe: None,
             last_sent: None,
             turn_at: None,
@@ -92,13 +95,14 @@ impl Gate {
 
     /// Whether the next request tries how the connector fares.
     pub(super) fn in_trouble(&self) -> bool {
-        self.health.blocked.is_some() || self.health.offline.is_some()
+        self.health.blocked.is_some() || self.health.offline.is_some() || self.on_trial
     }
 
     /// Takes the place of the gate that the connector had before it was configured anew.
     pub(super) fn succeed(&mut self, old: &Gate) {
         self.in_flight = old.in_flight;
         self.starting = old.starting;
+        self.on_trial = old.on_trial || old.health.blocked.is_some();
         self.last_sent = old.last_sent;
         self.last_tick = old.last_tick;
         self.health.odometer_ms = self.health.odometer_ms.max(old.health.odometer_ms);
@@ -151,6 +155,7 @@ impl Gate {
     pub(super) fn ended(&mut self, push: PushId, health: Option<&Health>) {
         if self.probe == Some(push) {
             self.probe = None;
+            self.on_trial = false;
         }
         if let Some(health) = health {
             let odometer_ms = self.health.odometer_ms;

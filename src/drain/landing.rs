@@ -8,7 +8,7 @@ use super::flight::Flight;
 use crate::clock::Now;
 use crate::connector::Config;
 use crate::error::Result;
-use crate::model::{Attempt, FailureClass, PushId, PushState};
+use crate::model::{Attempt, FailureClass, PushId, PushState, Step};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::{self, Setting, Success};
 use crate::outbox::{Claim, ConnectorId, ExchangeSize, Health, Outcome};
@@ -253,10 +253,13 @@ impl Engine {
             .intent
             .as_ref()
             .filter(|intent| intent.ended_at.is_none());
-        let (Some(intent), Some(config)) = (unknown, self.roster.config(claim.push.connector)) else {
+        // That an update is about to be written is stored right before, and its end is stored with the next step.
+        let update = (progress.step == Some(Step::Update)).then_some((Step::Update, None));
+        let under_way = unknown.map(|intent| (intent.step, intent.comment)).or(update);
+        let config = self.roster.config(claim.push.connector);
+        let (Some((step, comment)), Some(config)) = (under_way, config) else {
             return machine::progress_only(machine::interrupted(progress, now.wall));
         };
-        let (step, comment) = (intent.step, intent.comment);
         let situation = Situation {
             step,
             by_link: machine::by_link(claim),

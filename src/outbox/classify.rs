@@ -2,18 +2,11 @@
 
 use std::time::Duration;
 
+use super::pause;
 use crate::model::{FailureClass, Step, Timestamp};
 use crate::step::Unusable;
 use crate::template::RenderError;
 use crate::transport::{Answer, Failure, FailureKind};
-
-/// The longest pause that a target can ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
-
-/// A rate-limit reset above this is a moment in Unix seconds, below it a number of seconds from now (2001 in seconds).
-const EPOCH_SECONDS: i64 = 1_000_000_000;
-/// A rate-limit reset above this is a moment in Unix milliseconds.
-const EPOCH_MILLIS: i64 = 1_000_000_000_000;
 
 /// What an exchange ended in, when it did not succeed.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +124,7 @@ fn by_status(answer: &Answer, at: Situation) -> Verdict {
         401 | 407 => FailureClass::Auth,
         429 => FailureClass::Throttled,
         503 if answer.header("retry-after").is_some() => FailureClass::Throttled,
-        403 if limit_exhausted(answer) => FailureClass::Throttled,
+        403 if pause::limit_exhausted(answer) => FailureClass::Throttled,
         408 | 425 | 503 => FailureClass::Transient,
         501 => FailureClass::Permanent,
         500..=599 => lost(at.step),
@@ -145,7 +138,7 @@ fn by_status(answer: &Answer, at: Situation) -> Verdict {
         message: status_message(answer),
         http_status: Some(status),
         pause: (class == FailureClass::Throttled)
-            .then(|| asked_pause(answer, at.now))
+            .then(|| pause::asked(answer, at.now))
             .flatten(),
         unsent: false,
     }
@@ -179,58 +172,6 @@ fn status_message(answer: &Answer) -> String {
         quoted.push('…');
     }
     format!("the target answered {}{hint}; it said: {quoted}", answer.status)
-}
-
-/// Whether a 403 means that a limit is used up (GitHub answers so), rather than that something is forbidden.
-fn limit_exhausted(answer: &Answer) -> bool {
-    answer.header("retry-after").is_some()
-        || [
-            "x-ratelimit-remaining",
-            "x-rate-limit-remaining",
-            "ratelimit-remaining",
-        ]
-        .iter()
-        .any(|name| answer.header(name).is_some_and(|left| left.trim() == "0"))
-}
-
-/// The pause that the answer asks for, at most an hour: Retry-After first, then the reset of an exhausted limit.
-fn asked_pause(answer: &Answer, now: Timestamp) -> Option<Duration> {
-    let sent_at = answer.header("date").and_then(http_date).unwrap_or(now);
-    let retry_after =
-        answer
-            .header("retry-after")
-            .map(str::trim)
-            .and_then(|text| match text.parse::<u64>() {
-                Ok(seconds) => Some(Duration::from_secs(seconds)),
-                Err(_) => http_date(text).map(|until| until.since(sent_at)),
-            });
-    let reset = || {
-        ["x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset"]
-            .iter()
-            .find_map(|name| answer.header(name))
-            .and_then(|text| limit_reset(text.trim(), sent_at))
-    };
-    retry_after.or_else(reset).map(|pause| pause.min(LONGEST_PAUSE))
-}
-
-/// `X-RateLimit-Reset` and its kin: Unix seconds, Unix milliseconds, seconds from now, or ISO 8601.
-fn limit_reset(text: &str, sent_at: Timestamp) -> Option<Duration> {
-    // Fractions of a second occur in the wild; they are cut.
-    let number = text
-        .split_once('.')
-        .map_or(text, |(whole, _)| whole)
-        .parse::<i64>();
-    let until = match number {
-        Ok(millis) if millis >= EPOCH_MILLIS => Timestamp::from_millis(millis),
-        Ok(seconds) if seconds >= EPOCH_SECONDS => Timestamp::from_millis(seconds.saturating_mul(1000)),
-        Ok(seconds) => return u64::try_from(seconds).ok().map(Duration::from_secs),
-        Err(_) => Timestamp::from_millis(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()),
-    };
-    Some(until.since(sent_at))
-}
-
-fn http_date(text: &str) -> Option<Timestamp> {
-    httpdate::parse_http_date(text.trim()).ok().map(Timestamp::from)
 }
 
 #[cfg(test)]
@@ -415,7 +356,9 @@ mod tests {
             (&[("retry-after", " 0 ")], Some(0)),
             (&[("retry-after", "86400")], Some(3600)),
             (&[("retry-after", "18446744073709551615")], Some(3600)),
+            (&[("retry-after", "99999999999999999999999")], Some(3600)),
             (&[("retry-after", "-1")], None),
+            (&[("retry-after", "")], None),
             (&[("retry-after", "soon")], None),
             (
                 &[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")],
@@ -437,6 +380,17 @@ mod tests {
                 &[date, ("x-ratelimit-reset", "1994-11-06T10:50:37+02:00")],
                 Some(60),
             ),
+            (&[date, ("x-ratelimit-reset", "1994-11-06T08:50:37")], Some(60)),
+            (&[date, ("x-ratelimit-reset", "1994-11-06 08:50:37")], Some(60)),
+            (
+                &[date, ("x-ratelimit-reset", "Sun, 06 Nov 1994 08:50:37 GMT")],
+                Some(60),
+            ),
+            (&[("ratelimit", "limit=10, remaining=0, reset=45")], Some(45)),
+            (&[("ratelimit", r#""default";r=0;t=45"#)], Some(45)),
+            (&[("ratelimit", r#""a";r=3;t=900, "b";r=0;t=45"#)], Some(45)),
+            (&[("ratelimit", "limit=10, remaining=3, reset=45")], None),
+            (&[("ratelimit", "reset")], None),
             (&[("x-ratelimit-reset", "garbage")], None),
             (&[("retry-after", "5"), ("x-ratelimit-reset", "45")], Some(5)),
             (&[], None),

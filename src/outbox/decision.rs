@@ -42,7 +42,7 @@ pub(crate) fn adopt(claim: &Claim, external_id: &str, now: Timestamp) -> Result<
             "held (or failed without an incident)",
         ));
     }
-    if matches!(external_id, "" | "." | "..") {
+    if matches!(external_id.trim(), "" | "." | "..") {
         let message =
             format!("{external_id:?} cannot be an incident's id; give the id as the target shows it");
         return Err(Error::new(ErrorKind::Argument, message).at("externalId"));

@@ -4,6 +4,7 @@ pub(crate) mod backoff;
 pub(crate) mod classify;
 pub(crate) mod decision;
 pub(crate) mod machine;
+mod pause;
 
 use crate::model::{Attempt, Case, CommentState, Link, PushError, PushId, PushState, Step, Timestamp};
 
@@ -80,6 +81,20 @@ pub(crate) struct Progress {
     pub(crate) error: Option<PushError>,
 }
 
+impl Progress {
+    /// Whether a push that is left in `state` goes before older ones of its lane that are retried: the target may know
+    /// something of it that they would open a second time or change back.
+    pub(crate) fn leads(&self, state: PushState) -> bool {
+        let half_done = matches!(self.step, Some(Step::Find | Step::Get | Step::Comment));
+        let uncertain = self.intent.as_ref().is_some_and(|i| i.ended_at.is_some());
+        match state {
+            PushState::Held => true,
+            PushState::Queued | PushState::Waiting => half_done || uncertain,
+            _ => false,
+        }
+    }
+}
+
 /// A create or comment as it was (or is about to be) written: what a resend repeats to the byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Intent {
@@ -129,6 +144,8 @@ pub(crate) struct Outcome {
     /// Sets or replaces the link of (connector, target, case). Without effect for a push without case id, and
     /// `Set` also without external id.
     pub(crate) link: LinkChange,
+    /// What becomes the link of its case where there is none, of a push that starts anew elsewhere.
+    pub(crate) left_behind: Option<LeftBehind>,
     /// Health of the connector, when this exchange changed it.
     pub(crate) health: Option<Health>,
     /// The revision of the connector that the exchange was made with. When it was configured anew since, the
@@ -137,6 +154,15 @@ pub(crate) struct Outcome {
     pub(crate) attempt: Option<Attempt>,
     /// The bytes of the attempt's bodies.
     pub(crate) size: ExchangeSize,
+}
+
+/// An incident that a push opened or went by at a target that its connector no longer leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeftBehind {
+    pub(crate) target: String,
+    pub(crate) external_id: String,
+    pub(crate) external_title: Option<String>,
+    pub(crate) external_url: Option<String>,
 }
 
 /// The bytes of an exchange's bodies, the answer's after decoding.

@@ -85,6 +85,9 @@ pub(super) fn scalar(raw: &str, place: &str, wanted: Wanted) -> Result<String, U
         Some(b'"') => match json::text(raw) {
             None => refused("a string with half a character"),
             Some(text) if text.is_empty() && wanted == Wanted::Id => refused("an empty string"),
+            Some(text) if matches!(text.as_str(), "." | "..") && wanted == Wanted::Id => {
+                refused(&format!("{text:?}, which leads elsewhere in a URL"))
+            }
             Some(text) => Ok(text),
         },
         Some(b'n') => refused("null"),

@@ -19,14 +19,14 @@ macro_rules! conformance_suite {
     ($with:path) => {
         $crate::store::conformance::conformance_suite! { $with;
             connectors: stores_and_configures_anew, keeps_secrets_apart, removes_and_revives,
-                refuses_to_remove_what_is_under_way, keeps_health_and_pause, warns_of_links_elsewhere;
+                refuses_to_remove_what_is_under_way, keeps_what_cancelled_pushes_opened, keeps_health_and_pause, warns_of_links_elsewhere;
             accept: keeps_a_case_whole, accepts_all_or_none, refuses_a_removed_connector, bounds_the_queue,
                 coalesces_what_was_not_begun, coalesces_within_one_call, counts_occurrences, keeps_the_limits_of_a_push,
                 does_not_reach_over_what_was_begun, lists_by_filter;
             deliver: claims_in_order_of_due_time, keeps_the_order_of_a_lane, begins_only_what_is_ready,
                 ends_one_and_begins_another, records_every_field, drops_what_comes_after_a_cancel,
                 links_and_marks, tells_who_was_overtaken, keeps_the_newest_attempts,
-                puts_a_retried_push_first, decides_at_once, finds_the_interrupted;
+                puts_a_retried_push_first, puts_what_is_half_done_before_a_retried_push, decides_at_once, finds_the_interrupted;
             ageing: brings_a_due_time_forward, pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, notes_the_drainer,
                 says_closed_after_close;
             counting: counts_exchanges, remembers_what_is_gone;
@@ -123,6 +123,7 @@ fn outcome(progress: Progress) -> Outcome {
         comments: Vec::new(),
         marks: Vec::new(),
         link: LinkChange::Keep,
+        left_behind: None,
         health: None,
         revision: None,
         attempt: None,

@@ -101,6 +101,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("error_step", Text),
             ("error_status", Int),
             ("error_retryable", Flag),
+            ("leads", Flag),
         ],
     },
     Table {

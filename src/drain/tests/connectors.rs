@@ -136,6 +136,28 @@ fn refused_credentials_block_and_are_tried_ever_more_rarely() {
 }
 
 #[test]
+fn new_credentials_are_tried_with_one_request() {
+    let mut bench = Bench::new(json!({}));
+    many(&bench, 3);
+    bench.send();
+    bench.answer(401, "");
+    bench.configure("c", json!({}));
+    bench.send();
+    assert_eq!(bench.wait(), None, "one at a time");
+    bench.answer(401, "");
+    assert_eq!(bench.wait(), Some(Duration::from_secs(MINUTE)));
+    bench.configure("c", json!({}));
+    bench.send();
+    assert_eq!(bench.wait(), None);
+    bench.oblige();
+    for _ in 0..3 {
+        bench.send();
+    }
+    bench.run();
+    assert_eq!(bench.opened, 3);
+}
+
+#[test]
 fn a_probe_of_a_blocked_target_that_says_nothing_new_does_not_release_the_others() {
     let ends: [(Option<FailureKind>, u16); 4] = [
         (Some(FailureKind::NotConnected), 0),
@@ -551,6 +573,38 @@ fn an_incident_that_is_gone_is_given_up_or_opened_anew() {
         bench.send();
         bench.answer(status, "");
         assert_eq!(bench.state(id), PushState::Failed);
+    }
+}
+
+#[test]
+fn a_retried_push_goes_on_with_the_incident_that_was_opened_in_place_of_a_lost_one() {
+    // What of the older push is answered before the incident is gone.
+    for answers in 0..3 {
+        let mut bench = Bench::new(json!({"coalesce": false}));
+        bench.push(case("k"));
+        bench.run();
+        let old = bench.push(case("k").comment("a", "1").comment("b", "2"));
+        for _ in 0..answers {
+            bench.send();
+            bench.oblige();
+        }
+        bench.send();
+        bench.answer(404, "");
+        assert_eq!(bench.state(old), PushState::Failed, "{answers}");
+        bench.configure("c", json!({"coalesce": false, "onExternalGone": "recreate"}));
+        bench.push(case("k"));
+        bench.send();
+        bench.answer(404, "");
+        bench.run();
+        assert_eq!(bench.link("k").unwrap().external_id, "2");
+        bench.retry(old).unwrap();
+        let comment = "POST /issues/2/comments";
+        assert_eq!(bench.run(), [comment, comment], "{answers}");
+        let status = bench.status(old);
+        assert_eq!(status.state, PushState::Delivered);
+        assert_eq!(status.external_id.as_deref(), Some("2"));
+        assert_eq!(status.external_title.as_deref(), Some("T-2"));
+        assert_eq!(bench.link("k").unwrap().external_id, "2");
     }
 }
 

@@ -117,7 +117,7 @@ fn held_pushes_and_those_that_failed_without_an_incident_can_be_given_one() {
             assert_eq!(done.unwrap_err().kind(), ErrorKind::State, "{state}");
         }
     }
-    for id in ["", ".", ".."] {
+    for id in ["", " \t", ".", ".."] {
         let (_, bench, push) = scenes()
             .into_iter()
             .find(|(s, ..)| *s == PushState::Held)

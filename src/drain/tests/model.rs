@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, HOUR, Sent, answer, case, failure, with_find};
-use crate::model::{CommentState, PushId, PushState};
+use super::bench::{Bench, HOUR, Sent, answer, failure, with_find};
+use crate::Case;
+use crate::model::{CommentState, PushId, PushState, Step};
+use crate::outbox::Progress;
 use crate::store::Store;
 use crate::transport::{Answer, Failure, FailureKind};
 
@@ -34,6 +36,10 @@ enum Op {
     Retry(usize),
     Discard(usize),
     Adopt(usize),
+    /// Cancels one that cannot have opened an incident that casehook does not know of.
+    CancelSurely(usize),
+    /// Gives one the incident that there is of its case.
+    AdoptRightly(usize),
     Turn,
     End {
         which: usize,
@@ -55,6 +61,8 @@ enum How {
     NotWritten,
     /// Refused with this status; nothing done.
     Status(u16),
+    /// The same, unless the server knows the request's key: then it was not refused the first time either.
+    Refused(u16),
     ThrottledFor(u16),
     /// A 5xx that says nothing of what was done.
     Broken(bool),
@@ -71,6 +79,14 @@ fn gentle() -> impl Strategy<Value = How> {
         1 => prop_oneof![Just(401), Just(407), Just(408), Just(425), Just(503)].prop_map(How::Status),
         1 => (0..100u16).prop_map(How::ThrottledFor),
         1 => any::<bool>().prop_map(How::Broken),
+    ]
+}
+
+/// As `gentle`, and some requests are refused for good; see `World::end`.
+fn honest() -> impl Strategy<Value = How> {
+    prop_oneof![
+        8 => gentle(),
+        1 => prop_oneof![Just(400), Just(404), Just(409), Just(501)].prop_map(How::Refused),
     ]
 }
 
@@ -120,8 +136,11 @@ fn gentle_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => push_op(),
         1 => any::<bool>().prop_map(Op::Pause),
+        2 => any::<usize>().prop_map(Op::Retry),
+        1 => any::<usize>().prop_map(Op::CancelSurely),
+        1 => any::<usize>().prop_map(Op::AdoptRightly),
         14 => Just(Op::Turn),
-        12 => (any::<usize>(), gentle()).prop_map(|(which, how)| Op::End { which, how }),
+        12 => (any::<usize>(), honest()).prop_map(|(which, how)| Op::End { which, how }),
         5 => time_op(),
         1 => any::<u8>().prop_map(Op::Crash),
     ]
@@ -132,6 +151,7 @@ fn gentle_op() -> impl Strategy<Value = Op> {
 struct Incident {
     host: String,
     case: String,
+    title: String,
     comments: Vec<String>,
 }
 
@@ -141,6 +161,9 @@ struct Known {
     connector: usize,
     /// The case id; none stands alone.
     case: String,
+    title: String,
+    /// Its text is never sent: somebody said that the incident is there.
+    adopted: bool,
     /// Writes whose success was stored: host, method and path, body.
     done: BTreeSet<[String; 3]>,
     /// Writes that were sent and whose outcome is not known: host and method and path, and of a comment the body.
@@ -221,6 +244,21 @@ impl World {
             Op::Cancel(n) => drop(self.pick(*n).map(|id| self.bench.cancel(id))),
             Op::Retry(n) => drop(self.pick(*n).map(|id| self.bench.retry(id))),
             Op::Adopt(n) => drop(self.pick(*n).map(|id| self.bench.adopt(id, "1"))),
+            Op::CancelSurely(n) => {
+                if let Some(id) = self.pick(*n)
+                    && !self.is_uncertain(id)
+                {
+                    let _ = self.bench.cancel(id);
+                }
+            }
+            Op::AdoptRightly(n) => {
+                if let Some(id) = self.pick(*n)
+                    && let Some(incident) = self.incident_of(id)
+                {
+                    let adopted = self.bench.adopt(id, &incident).is_ok();
+                    self.pushes.get_mut(&id).unwrap().adopted |= adopted;
+                }
+            }
             Op::Discard(n) => {
                 if let Some(id) = self.pick(*n)
                     && self.bench.store.discard(id).is_ok()
@@ -254,8 +292,26 @@ impl World {
         (!ids.is_empty()).then(|| ids[n % ids.len()])
     }
 
+    fn progress(&self, id: PushId) -> Progress {
+        self.bench.store.load(id).unwrap().unwrap().push.progress
+    }
+
+    /// Whether a create of it may have had an effect that nobody knows of.
+    fn is_uncertain(&self, id: PushId) -> bool {
+        let progress = self.progress(id);
+        progress.intent.is_some_and(|intent| intent.step == Step::Create)
+    }
+
+    fn incident_of(&self, id: PushId) -> Option<String> {
+        let known = self.pushes.get(&id).filter(|known| !known.case.is_empty())?;
+        let case = format!("{}/{}", known.connector, known.case);
+        let place = self.incidents.iter().position(|incident| incident.case == case)?;
+        Some((place + 1).to_string())
+    }
+
     fn push(&mut self, connector: usize, case_id: &str, comments: &[usize]) {
-        let mut new = case(case_id);
+        let title = format!("text {}", self.pushes.len());
+        let mut new = Case::new(&title).id(case_id);
         for comment in comments {
             self.comments += 1;
             new = new.comment(COMMENTS[*comment], format!("text {}", self.comments));
@@ -263,6 +319,7 @@ impl World {
         let known = Known {
             connector,
             case: case_id.to_owned(),
+            title,
             ..Known::default()
         };
         let id = self.bench.push_to(CONNECTORS[connector], new);
@@ -279,9 +336,16 @@ impl World {
         !sent.is_empty()
     }
 
+    /// Those that are being sent, and those of which a step is done or may be.
     fn under_way(&self) -> BTreeSet<PushId> {
-        let sending = |id: &&PushId| self.bench.state(**id) == PushState::Sending;
-        self.pushes.keys().filter(sending).copied().collect()
+        let begun = |id: &&PushId| {
+            let progress = self.progress(**id);
+            let uncertain = progress.intent.is_some_and(|intent| intent.ended_at.is_some());
+            let step = progress.step.unwrap_or(Step::Create);
+            let half_done = uncertain || !matches!(step, Step::Create | Step::Update);
+            progress.state == PushState::Sending || (half_done && !progress.state.is_final())
+        };
+        self.pushes.keys().filter(begun).copied().collect()
     }
 
     fn hold_to_promises(&self, sent: &Sent, under_way: &BTreeSet<PushId>) {
@@ -322,9 +386,8 @@ impl World {
                 .insert([sent.host.clone(), sent.line.clone(), sent.body.clone()]);
             known.open.clear();
         }
-        if matches!(how, How::Status(400 | 404 | 409 | 501))
-            && let Some(known) = self.pushes.get_mut(&sent.push)
-        {
+        let refused = matches!(&result, Ok(answer) if matches!(answer.status, 400 | 404 | 409 | 501));
+        if refused && let Some(known) = self.pushes.get_mut(&sent.push) {
             known.open.clear();
         }
         let under_way = self.under_way();
@@ -354,6 +417,10 @@ impl World {
             How::NotConnected => Err(failure(FailureKind::NotConnected)),
             How::NotWritten => Err(failure(FailureKind::NotWritten)),
             How::Status(status) => Ok(answer(status, &[], "")),
+            How::Refused(status) => match &sent.key {
+                Some(key) if self.answered.contains_key(key) => Ok(self.act(sent)),
+                _ => Ok(answer(status, &[], "")),
+            },
             How::ThrottledFor(seconds) => Ok(answer(429, &[("retry-after", &seconds.to_string())], "")),
             How::Broken(acted) => {
                 if acted {
@@ -388,6 +455,7 @@ impl World {
                         self.pushes[&sent.push].connector,
                         body["case"].as_str().unwrap()
                     ),
+                    title: body["title"].as_str().unwrap().to_owned(),
                     comments: Vec::new(),
                 });
                 answer(201, &[], &format!(r#"{{"id":{}}}"#, self.incidents.len()))
@@ -398,6 +466,14 @@ impl World {
                     incident.comments.push(sent.body.clone());
                 }
                 answer(201, &[], "{}")
+            }
+            ["PUT", "issues", id] => {
+                let body: Value = serde_json::from_str(&sent.body).unwrap();
+                let place: usize = id.parse().unwrap();
+                if let Some(incident) = self.incidents.get_mut(place - 1) {
+                    incident.title = body["title"].as_str().unwrap().to_owned();
+                }
+                answer(200, &[], "{}")
             }
             ["GET", "search", query] => {
                 let case = format!("{}/{}", self.pushes[&sent.push].connector, &query[2..]);
@@ -480,7 +556,7 @@ proptest! {
         world.heal();
     }
 
-    /// Where nobody refuses for good or decides by hand: one incident a case, each comment once.
+    /// Where nobody decides wrongly by hand: one incident a case, each comment once.
     #[test]
     fn opens_one_incident_a_case(ops in proptest::collection::vec(gentle_op(), 1..80), find in any::<bool>(), beside in any::<bool>()) {
         let mut world = World::new(if find { 2 } else { 0 }, beside);
@@ -504,9 +580,19 @@ proptest! {
         for (case, count) in seen {
             prop_assert!(count == 1 || case.ends_with('/'), "{case}: {count}");
         }
+        for incident in world.incidents.iter().filter(|incident| !incident.case.ends_with('/')) {
+            let own = world.pushes.iter().filter(|(_, known)| {
+                incident.case == format!("{}/{}", known.connector, known.case) && !known.adopted
+            });
+            let newer = own.skip_while(|(_, known)| known.title != incident.title).skip(1);
+            for (id, known) in newer {
+                let state = world.bench.state(*id);
+                prop_assert!(state != PushState::Delivered, "{} hides {}", incident.title, known.title);
+            }
+        }
         for id in world.pushes.keys() {
             let status = world.bench.status(*id);
-            prop_assert!(matches!(status.state, PushState::Delivered | PushState::Superseded), "{status:?}");
+            prop_assert!(matches!(status.state, PushState::Delivered | PushState::Superseded | PushState::Cancelled), "{status:?}");
             if status.state == PushState::Delivered {
                 let open = [CommentState::Pending, CommentState::Failed];
                 prop_assert!(!status.comments.iter().any(|c| open.contains(&c.state)), "{status:?}");

@@ -199,6 +199,109 @@ fn a_push_that_waits_to_create_updates_what_a_retried_older_one_created() {
 }
 
 #[test]
+fn a_retried_push_waits_behind_a_newer_one_that_is_half_done() {
+    // The newer one: its create's answer, then that of its get.
+    let ends: [(Option<u16>, Option<u16>); 4] = [
+        (Some(201), Some(503)),
+        (Some(201), Some(401)),
+        (Some(500), None),
+        (None, None),
+    ];
+    for (created, read) in ends {
+        let changes = json!({"coalesce": false, "onUncertainCreate": "find", "findSettleMs": 60_000});
+        let mut bench = Bench::new(with_find(changes));
+        let old = bench.push(case("k").comment("a", "1"));
+        bench.send();
+        bench.answer(400, "");
+        let new = bench.push(case("k"));
+        bench.send();
+        match created {
+            Some(201) => drop(bench.oblige()),
+            Some(status) => bench.answer(status, ""),
+            None => bench.fail(FailureKind::Lost),
+        }
+        if let Some(status) = read {
+            bench.send();
+            bench.answer(status, "");
+        }
+        bench.retry(old).unwrap();
+        // Somebody who looks for it while nothing of it is due must not be given the old one.
+        assert_eq!(bench.run(), [] as [&str; 0], "{created:?} {read:?}");
+        let mut lines = Vec::new();
+        for _ in 0..10 {
+            bench.advance(HOUR);
+            lines.extend(bench.run());
+        }
+        assert_eq!(bench.opened, 1, "{created:?} {read:?} {lines:?}");
+        assert_eq!(lines.last().unwrap(), "POST /issues/1/comments");
+        for id in [old, new] {
+            assert_eq!(bench.state(id), PushState::Delivered);
+            assert_eq!(bench.status(id).external_id.as_deref(), Some("1"));
+        }
+    }
+}
+
+#[test]
+fn a_retried_push_waits_behind_a_newer_one_that_is_held() {
+    let mut bench = Bench::new(json!({"coalesce": false, "onUncertainCreate": "hold"}));
+    let old = bench.push(case("k"));
+    bench.send();
+    bench.answer(400, "");
+    let held = bench.push(case("k"));
+    bench.send();
+    bench.fail(FailureKind::Lost);
+    bench.retry(old).unwrap();
+    assert_eq!(bench.run(), [] as [&str; 0]);
+    assert_eq!(bench.state(held), PushState::Held);
+    bench.adopt(held, "7").unwrap();
+    assert_eq!(bench.run(), ["GET /issues/7"]);
+    assert_eq!(bench.state(old), PushState::Delivered);
+    assert_eq!(bench.status(old).external_id.as_deref(), Some("7"));
+}
+
+#[test]
+fn a_retried_update_does_not_undo_a_newer_one_that_is_half_done() {
+    let mut bench = Bench::new(json!({"coalesce": false}));
+    bench.push(case("k"));
+    bench.run();
+    let old = bench.push(Case::new("old").id("k"));
+    bench.send();
+    bench.answer(400, "");
+    let new = bench.push(Case::new("new").id("k"));
+    bench.send();
+    bench.oblige();
+    bench.send();
+    bench.answer(503, "");
+    bench.retry(old).unwrap();
+    bench.advance(HOUR);
+    assert_eq!(bench.run(), ["GET /issues/1"]);
+    for id in [old, new] {
+        assert_eq!(bench.state(id), PushState::Delivered);
+    }
+}
+
+#[test]
+fn of_two_half_done_pushes_the_newer_one_goes_first() {
+    let mut bench = Bench::new(json!({"coalesce": false, "retry": {"maxAttempts": 1}}));
+    let uncertain = bench.push(case("k"));
+    bench.send();
+    bench.fail(FailureKind::Lost);
+    assert_eq!(bench.state(uncertain), PushState::Failed);
+    bench.configure("c", json!({"coalesce": false}));
+    let new = bench.push(case("k"));
+    bench.send();
+    bench.oblige();
+    bench.send();
+    bench.answer(401, "");
+    bench.retry(uncertain).unwrap();
+    bench.advance(HOUR);
+    assert_eq!(bench.run(), ["GET /issues/1"]);
+    for id in [uncertain, new] {
+        assert_eq!(bench.state(id), PushState::Delivered);
+    }
+}
+
+#[test]
 fn as_many_as_allowed_are_under_way() {
     let mut bench = Bench::new(json!({"maxInFlight": 2}));
     for name in ["a", "b", "c"] {
@@ -285,6 +388,26 @@ fn a_connector_pointed_elsewhere_starts_anew_there() {
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(bench.status(id).external_id.as_deref(), Some("2"));
     assert_eq!(bench.link("k").unwrap().external_id, "2");
+    // What it opened before is still there for those who come back.
+    bench.configure("c", json!({}));
+    assert_eq!(bench.link("k").unwrap().external_id, "1");
+    bench.push(case("k").comment("a", "1").comment("c", "3"));
+    let comment = "POST /issues/1/comments";
+    assert_eq!(bench.run(), ["PUT /issues/1", "GET /issues/1", comment]);
+}
+
+#[test]
+fn what_a_push_leaves_at_an_old_target_takes_no_links_place() {
+    let mut bench = Bench::new(json!({"coalesce": false}));
+    bench.push(case("k"));
+    bench.run();
+    bench.push(case("k").external_id("77"));
+    bench.send();
+    bench.answer(503, "");
+    bench.configure("c", json!({"createIncidentUrl": "http://u.example/issues"}));
+    bench.run();
+    bench.configure("c", json!({}));
+    assert_eq!(bench.link("k").unwrap().external_id, "1");
 }
 
 #[test]

@@ -94,7 +94,16 @@ fn hold_holds_at_once() {
 
 #[test]
 fn an_answer_that_cannot_be_used_is_never_followed_by_a_blind_create() {
-    for body in [r#"{"no":"id"}"#, r#"{"id":null}"#, "<html>", "", r#"{"id":""}"#] {
+    let bodies = [
+        r#"{"no":"id"}"#,
+        r#"{"id":null}"#,
+        "<html>",
+        "",
+        r#"{"id":""}"#,
+        r#"{"id":"."}"#,
+        r#"{"id":".."}"#,
+    ];
+    for body in bodies {
         let mut bench = Bench::new(json!({}));
         let id = bench.push(case("k"));
         bench.send();
@@ -207,7 +216,14 @@ fn a_clock_that_jumps_moves_the_settling_by_no_more_than_allowed() {
 #[test]
 fn find_holds_what_it_cannot_tell() {
     let several = r#"{"issues":[{"id":1},{"id":2}]}"#;
-    for (status, body) in [(200, several), (200, "<html>"), (400, ""), (403, "")] {
+    let unusable = r#"{"issues":[{"id":".."}]}"#;
+    for (status, body) in [
+        (200, several),
+        (200, unusable),
+        (200, "<html>"),
+        (400, ""),
+        (403, ""),
+    ] {
         let mut bench = Bench::new(with_find(json!({})));
         let id = bench.push(case("k"));
         lose_create(&mut bench);
@@ -302,6 +318,25 @@ fn a_crash_at_any_step_repeats_only_that_step() {
             assert_eq!(status.state, PushState::Delivered);
             assert_eq!(status.uncertain, under_way && matches!(done, 0 | 2), "{done}");
         }
+    }
+}
+
+#[test]
+fn a_crash_with_an_update_under_way_counts() {
+    for (changes, expected) in [
+        (json!({}), PushState::Waiting),
+        (json!({"retry": {"maxAttempts": 1}}), PushState::Failed),
+    ] {
+        let mut bench = Bench::new(changes);
+        bench.push(case("k"));
+        bench.run();
+        let id = bench.push(case("k"));
+        assert_eq!(bench.send().line, "PUT /issues/1");
+        bench.crash();
+        let status = bench.status(id);
+        assert_eq!((status.state, status.attempts), (expected, 1));
+        assert_eq!(status.error.map(|e| e.code).as_deref(), Some("interrupted"));
+        assert!(!status.uncertain);
     }
 }
 

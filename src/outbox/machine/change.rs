@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     Claim, CommentState, Intent, LinkChange, Outcome, Progress, PushState, Setting, Step, Timestamp,
 };
-use crate::outbox::ExchangeSize;
 use crate::outbox::backoff::full_jitter;
+use crate::outbox::{ExchangeSize, LeftBehind};
 
 /// Notes that a request is about to be written: what must be known if nothing is ever heard of it again.
 pub(crate) fn begun(
@@ -22,7 +22,7 @@ pub(crate) fn begun(
     next.begun = true;
     next.target = Some(target.to_owned());
     if step != Step::Create && step != Step::Find {
-        next.external_id = next.external_id.or_else(|| external_id.map(str::to_owned));
+        goes_by(&mut next, external_id);
     }
     if let Some(intent) = intent {
         if progress.intent.as_ref().is_some_and(|old| old.ended_at.is_some()) {
@@ -34,34 +34,50 @@ pub(crate) fn begun(
     next
 }
 
+/// Notes the incident that the push is about. What is known of another one is none of it.
+pub(super) fn goes_by(progress: &mut Progress, external_id: Option<&str>) {
+    let Some(id) = external_id.filter(|id| progress.external_id.as_deref() != Some(id)) else {
+        return;
+    };
+    if progress.external_id.replace(id.to_owned()).is_some() {
+        progress.external_title = None;
+        progress.external_url = None;
+    }
+}
+
 /// A push that ends before its last step may have opened an incident. The next push of its case must not open another.
 pub(crate) fn link_of_half_done(claim: &Claim, outcome: &Outcome) -> LinkChange {
-    let filled = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
-    let case = &claim.push.case;
-    let own = filled(&case.id) && !filled(&case.external_id) && outcome.progress.external_id.is_some();
+    let own = is_ours(claim) && outcome.progress.external_id.is_some();
     match outcome.link {
         LinkChange::Keep if own && claim.link.is_none() => LinkChange::Set,
         decided => decided,
     }
 }
 
+/// Whether the push is of a case, and the host named no incident.
+fn is_ours(claim: &Claim) -> bool {
+    let filled = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    filled(&claim.push.case.id) && !filled(&claim.push.case.external_id)
+}
+
 /// What a push changes to whose connector was pointed elsewhere since its first request: what it did counts for the old
 /// target only, so it starts anew at the present one.
 pub(crate) fn moved(claim: &Claim, target: &str, now: Timestamp) -> Option<Outcome> {
-    claim
-        .push
-        .progress
-        .target
-        .as_deref()
-        .filter(|begun_at| *begun_at != target)?;
+    let begun_at = claim.push.progress.target.clone();
+    let begun_at = begun_at.filter(|begun_at| begun_at != target)?;
     let mut outcome = unchanged(claim);
     let progress = &mut outcome.progress;
     start_step(progress, Step::Create);
     progress.step = None;
     progress.target = None;
-    progress.external_id = None;
-    progress.external_title = None;
-    progress.external_url = None;
+    let (external_title, external_url) = (progress.external_title.take(), progress.external_url.take());
+    let known = progress.external_id.take().filter(|_| is_ours(claim));
+    outcome.left_behind = known.map(|external_id| LeftBehind {
+        target: begun_at,
+        external_id,
+        external_title,
+        external_url,
+    });
     progress.state = PushState::Queued;
     due(progress, Duration::ZERO, now);
     outcome.comments = (0u32..)
@@ -100,6 +116,7 @@ pub(crate) fn progress_only(progress: Progress) -> Outcome {
         comments: Vec::new(),
         marks: Vec::new(),
         link: LinkChange::Keep,
+        left_behind: None,
         health: None,
         revision: None,
         attempt: None,

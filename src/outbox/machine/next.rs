@@ -79,7 +79,21 @@ fn first_step(claim: &Claim) -> Step {
 /// The id that the push itself learned, or that the host gave.
 fn own_id(claim: &Claim) -> Option<&str> {
     let given = claim.push.case.external_id.as_deref().filter(|id| !id.is_empty());
-    claim.push.progress.external_id.as_deref().or(given)
+    match claim.push.progress.external_id.as_deref() {
+        Some(known) if given.is_none() => Some(in_place_of(claim, known).unwrap_or(known)),
+        known => known.or(given),
+    }
+}
+
+/// The incident that the case is linked to by now, where the one that the push knows was only its link before or was
+/// found to be gone.
+fn in_place_of<'a>(claim: &'a Claim, known: &str) -> Option<&'a str> {
+    let progress = &claim.push.progress;
+    let gone = progress.error.as_ref().is_some_and(|error| {
+        !matches!(error.step, Step::Create | Step::Find) && matches!(error.http_status, Some(404 | 410))
+    });
+    let link = claim.link.as_ref()?.external_id.as_str();
+    (link != known && (gone || progress.step == Some(Step::Update))).then_some(link)
 }
 
 /// Whether a create with an open outcome is no longer protected by its key, the target having forgotten it by now,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::change::{due, start_step, unchanged, wait};
+use super::change::{due, goes_by, start_step, unchanged, wait};
 use super::failure::hold;
 use super::health::recovered;
 use super::next::{by_link, external_id, next, skipped_comments};
@@ -24,10 +24,7 @@ pub(crate) fn succeeded(
     let progress = &mut outcome.progress;
     progress.state = PushState::Sending;
     progress.error = None;
-    progress.external_id = progress
-        .external_id
-        .take()
-        .or_else(|| external_id(claim).map(str::to_owned));
+    goes_by(progress, external_id(claim));
     match success {
         Success::Created {
             external_id,
@@ -84,7 +81,7 @@ pub(crate) fn succeeded(
 /// What a push that has nothing left to send changes to.
 pub(crate) fn finished(claim: &Claim, setting: Setting<'_>) -> Outcome {
     let mut outcome = unchanged(claim);
-    outcome.progress.external_id = external_id(claim).map(str::to_owned);
+    goes_by(&mut outcome.progress, external_id(claim));
     start_step(&mut outcome.progress, Step::Comment);
     outcome.progress.state = PushState::Sending;
     settle(claim, &mut outcome, setting);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::model::Step;
 use crate::outbox::{Health, Trouble};
 use crate::store::Undelivered;
 
@@ -122,6 +123,58 @@ pub(crate) fn refuses_to_remove_what_is_under_way(store: &dyn Store) {
     connector(store, "a");
     assert_eq!(store.counts().unwrap()[0].by_state, [0, 0, 0, 0, 1, 0, 0, 4]);
     assert_eq!(claimable(store, a, at(99)), []);
+}
+
+pub(crate) fn keeps_what_cancelled_pushes_opened(store: &dyn Store) {
+    let a = connector(store, "a").id;
+    let external = |id: &str| Case {
+        external_id: Some("given".into()),
+        ..case(id)
+    };
+    let leave = |case: Case, sent_to: Option<&str>, external_id: &str| {
+        let id = push(store, a, case, false, at(0));
+        let mut progress = store.load(id).unwrap().unwrap().push.progress;
+        assert!(store.begin(id, &progress, at(1)).unwrap());
+        (progress.state, progress.step) = (PushState::Waiting, Some(Step::Get));
+        progress.target = sent_to.map(str::to_owned);
+        progress.external_id = Some(external_id.into());
+        progress.external_title = Some("T".into());
+        store.record(id, &outcome(progress), at(1)).unwrap();
+        id
+    };
+    let linked = push(store, a, case("linked"), false, at(0));
+    let mut done = outcome(in_state(
+        &store.load(linked).unwrap().unwrap(),
+        PushState::Delivered,
+    ));
+    assert!(store.begin(linked, &done.progress, at(1)).unwrap());
+    done.progress.external_id = Some("L".into());
+    done.link = LinkChange::Set;
+    store.record(linked, &done, at(1)).unwrap();
+    leave(case("opened"), Some(TARGET), "E");
+    leave(case("elsewhere"), Some("https://old.example"), "O");
+    leave(case("linked"), Some(TARGET), "E");
+    leave(external("named"), Some(TARGET), "given");
+    leave(case(""), Some(TARGET), "E");
+    push(store, a, case("queued"), false, at(2));
+    store.remove_connector("a", Undelivered::Cancel, at(3)).unwrap();
+    connector(store, "a");
+    let link = |target: &str, case: &str| {
+        let link = store.link("a", target, case).unwrap();
+        link.map(|link| (link.external_id, link.external_title))
+    };
+    assert_eq!(link(TARGET, "opened"), Some(("E".into(), Some("T".into()))));
+    assert_eq!(link(TARGET, "elsewhere"), None);
+    assert_eq!(
+        link("https://old.example", "elsewhere"),
+        Some(("O".into(), Some("T".into())))
+    );
+    assert_eq!(link(TARGET, "linked"), Some(("L".into(), None)));
+    for case in ["named", "queued", ""] {
+        assert_eq!(link(TARGET, case), None, "{case:?}");
+    }
+    let next = push(store, a, case("opened"), false, at(4));
+    assert!(!store.load(next).unwrap().unwrap().overtaken);
 }
 
 pub(crate) fn keeps_health_and_pause(store: &dyn Store) {

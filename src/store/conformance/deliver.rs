@@ -355,6 +355,90 @@ pub(crate) fn puts_a_retried_push_first(store: &dyn Store) {
     assert_eq!(claimable(store, a, at(7)), [ids[1]]);
 }
 
+pub(crate) fn puts_what_is_half_done_before_a_retried_push(store: &dyn Store) {
+    let a = connector(store, "a").id;
+    let intent = |ended_at| Intent {
+        step: Step::Create,
+        comment: None,
+        target: TARGET.into(),
+        idempotency_key: None,
+        key_made_at: at(1),
+        body: Vec::new(),
+        ended_at,
+    };
+    let leave = |id: PushId, change: &dyn Fn(&mut Progress)| {
+        let mut progress = store.load(id).unwrap().unwrap().push.progress;
+        assert!(store.begin(id, &progress, at(1)).unwrap(), "{id} is ready");
+        progress.begun = true;
+        change(&mut progress);
+        store.record(id, &outcome(progress), at(1)).unwrap();
+    };
+    let fail = |p: &mut Progress| p.state = PushState::Failed;
+    type Change<'a> = &'a dyn Fn(&mut Progress);
+    let at_step = |step| {
+        move |p: &mut Progress| {
+            (p.state, p.step) = (PushState::Waiting, Some(step));
+        }
+    };
+    let left: [(Change<'_>, bool); 8] = [
+        (&at_step(Step::Get), true),
+        (&at_step(Step::Comment), true),
+        (&at_step(Step::Find), true),
+        (&at_step(Step::Update), false),
+        (&at_step(Step::Create), false),
+        (
+            &|p| {
+                at_step(Step::Create)(p);
+                p.intent = Some(intent(None));
+            },
+            false,
+        ),
+        (
+            &|p| {
+                at_step(Step::Create)(p);
+                p.intent = Some(intent(Some(at(1))));
+            },
+            true,
+        ),
+        (&|p| p.state = PushState::Held, true),
+    ];
+    for (n, (change, leads)) in left.into_iter().enumerate() {
+        let lane = format!("c{n}");
+        let ids: Vec<PushId> = (0..4)
+            .map(|_| push(store, a, case(&lane), false, at(0)))
+            .collect();
+        leave(ids[0], &fail);
+        leave(ids[1], &fail);
+        leave(ids[2], change);
+        let held = state(store, ids[2]) == PushState::Held;
+        let next = |of: &[PushId]| {
+            let ready = claimable(store, a, at(9));
+            ready.into_iter().find(|id| of.contains(id))
+        };
+        decide(store, ids[1], PushState::Queued, at(2));
+        decide(store, ids[0], PushState::Queued, at(2));
+        if !leads {
+            assert_eq!(next(&ids), Some(ids[0]), "{n}: it can wait");
+            continue;
+        }
+        assert_eq!(next(&ids), (!held).then_some(ids[2]), "{n}: it goes first");
+        decide(store, ids[1], PushState::Cancelled, at(3));
+        assert_eq!(
+            next(&ids),
+            (!held).then_some(ids[2]),
+            "{n}: whatever becomes of others"
+        );
+        if held {
+            decide(store, ids[2], PushState::Cancelled, at(4));
+        } else {
+            send(store, ids[2], PushState::Delivered, at(4));
+        }
+        assert_eq!(next(&ids), Some(ids[0]), "{n}: then the oldest");
+        send(store, ids[0], PushState::Delivered, at(5));
+        assert_eq!(next(&ids), Some(ids[3]), "{n}");
+    }
+}
+
 pub(crate) fn decides_at_once(store: &dyn Store) {
     let a = connector(store, "a").id;
     let id = push(store, a, case("c"), true, at(0));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fastrand::Rng;
 
 use super::*;
+use crate::model::Step;
 use crate::outbox::lane;
 
 const LANES: [&str; 4] = ["", "a", "b", "c"];
@@ -17,6 +18,8 @@ struct Known {
     lane: Option<String>,
     state: PushState,
     begun: bool,
+    /// A step of it is done.
+    half_done: bool,
 }
 
 impl Known {
@@ -26,6 +29,10 @@ impl Known {
 
     fn is_willing(&self) -> bool {
         matches!(self.state, PushState::Queued | PushState::Waiting)
+    }
+
+    fn leads(&self) -> bool {
+        self.state == PushState::Held || (self.half_done && self.is_willing())
     }
 }
 
@@ -42,8 +49,10 @@ fn is_ready(model: &Model, id: PushId) -> bool {
     if push.lane.is_none() || !push.is_willing() {
         return push.is_willing();
     }
-    let first = lane_of(model, push).next().map(|(first, _)| *first);
-    first == Some(id) && lane_of(model, push).all(|(_, p)| p.state != PushState::Sending)
+    let leader = lane_of(model, push).filter(|(_, p)| p.leads()).last();
+    let first = leader.or_else(|| lane_of(model, push).next());
+    first.map(|(first, _)| *first) == Some(id)
+        && lane_of(model, push).all(|(_, p)| p.state != PushState::Sending)
 }
 
 fn check(store: &dyn Store, model: &Model, connector: ConnectorId, now: Timestamp) {
@@ -116,6 +125,7 @@ fn accept(store: &dyn Store, model: &mut Model, connector: ConnectorId, rng: &mu
         lane: lane(&case),
         state: PushState::Queued,
         begun: false,
+        half_done: false,
     };
     let coalesce = rng.bool();
     let absorbed: Vec<PushId> = lane_of(model, &known)
@@ -162,7 +172,10 @@ fn finish(store: &dyn Store, model: &mut Model, id: PushId, rng: &mut Rng, now: 
     let mut outcome = outcome(in_state(&claim, to));
     // As after a failure to connect: nothing of it can have reached the target.
     outcome.progress.begun = to != PushState::Waiting || rng.bool();
-    model.get_mut(&id).unwrap().begun = outcome.progress.begun;
+    let half_done = rng.u8(..3) == 0 && outcome.progress.begun;
+    outcome.progress.step = Some(if half_done { Step::Get } else { Step::Update });
+    let known = model.get_mut(&id).unwrap();
+    (known.begun, known.half_done) = (outcome.progress.begun, half_done);
     store.record(id, &outcome, now).unwrap();
     model.get_mut(&id).unwrap().state = to;
 }

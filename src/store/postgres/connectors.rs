@@ -105,9 +105,20 @@ pub(super) fn has_secrets(conn: &Conn, id: ConnectorId) -> Sql<bool> {
     Ok(found.is_some())
 }
 
-const CANCEL_ALL: &str = "UPDATE pushes SET state = 'cancelled', ready = false, owner = NULL, fence = fence + 1, \
-     updated_at = $2, finished_at = $2 \
-     WHERE connector_id = $1 AND state IN ('queued', 'waiting', 'held', 'failed')";
+/// What a push opened is known to the next one of its case, should the connector come back.
+const CANCEL_ALL: &str = "WITH mine AS (SELECT id, state FROM pushes WHERE connector_id = $1 \
+       AND state IN ('queued', 'waiting', 'held', 'failed') FOR UPDATE), \
+     cancelled AS (UPDATE pushes AS p SET state = 'cancelled', ready = false, leads = false, owner = NULL, \
+       fence = fence + 1, updated_at = $2, finished_at = $2 FROM mine WHERE p.id = mine.id \
+       RETURNING p.id, mine.state AS before, p.lane, p.given_id, p.step, p.sent_to, p.external_id, p.external_title, \
+         p.external_url) \
+     INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
+     SELECT c.id, coalesce(p.sent_to, c.target), substr(p.lane, 3), p.external_id, p.external_title, p.external_url, \
+       0, $2 \
+     FROM cancelled AS p JOIN connectors AS c ON c.id = $1 \
+     WHERE p.before <> 'failed' AND p.step IN ('get', 'comment') AND p.lane LIKE 'c:%' AND p.given_id IS NULL \
+       AND p.external_id IS NOT NULL \
+     ORDER BY p.id DESC ON CONFLICT DO NOTHING";
 
 pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Timestamp) -> Sql<()> {
     // Whoever accepts a push for it waits for this, and then finds it removed.

@@ -21,6 +21,11 @@ const MIGRATIONS: &[Migration] = &[
         "0002_receipts",
         include_str!("../../../migrations/postgres/0002_receipts.sql"),
     ),
+    (
+        3,
+        "0003_leads",
+        include_str!("../../../migrations/postgres/0003_leads.sql"),
+    ),
 ];
 
 /// How long a host waits for another one that migrates, in milliseconds.
@@ -165,6 +170,10 @@ mod tests {
         (
             "0002_receipts",
             "6f4b9810c18f76ec76a484296982c881f85e43edc7e35659d60bbb461406c1a7",
+        ),
+        (
+            "0003_leads",
+            "a08d0831112e513513222f92112e125c844a1c489b3db4a8058fc2eca85344d7",
         ),
     ];
 

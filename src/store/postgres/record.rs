@@ -9,9 +9,9 @@ use super::row::{get, int, text_or_none};
 use super::text::{stored, stored_or_none};
 use crate::error::Error;
 use crate::model::{PushId, PushState, Timestamp};
-use crate::outbox::{ConnectorId, Health, Intent, LinkChange, Outcome, Progress};
+use crate::outbox::{ConnectorId, Health, Intent, LeftBehind, LinkChange, Outcome, Progress};
 use crate::store::sqlite::read::case_of_lane;
-use crate::store::sqlite::record::{ATTEMPTS_KEPT, is_history, missing, of_old_document};
+use crate::store::sqlite::record::{ATTEMPTS_KEPT, Rival, is_history, missing, of_old_document};
 
 /// A push that this host has in hand.
 #[derive(Debug, Clone)]
@@ -121,13 +121,16 @@ pub(super) fn apply(
             &[&id.get(), &i64::from(*ordinal), &state.as_str()],
         )?;
     }
-    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane)
-        && (outcome.link != LinkChange::Keep || !outcome.marks.is_empty())
-    {
-        remember(conn, id, place.connector, case_id, outcome, now)?;
+    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane) {
+        if outcome.link != LinkChange::Keep || !outcome.marks.is_empty() {
+            remember(conn, id, place.connector, case_id, outcome, now)?;
+        }
+        if let Some(left) = &outcome.left_behind {
+            leave_behind(conn, place.connector, case_id, left, now)?;
+        }
     }
     let progress = &outcome.progress;
-    let ready = hand_on(conn, id, place, progress.state, now)?;
+    let ready = hand_on(conn, id, place, progress, now)?;
     let owner = me.filter(|_| progress.state == PushState::Sending);
     write_progress(
         conn,
@@ -226,25 +229,61 @@ fn remember(
     Ok(())
 }
 
-/// Makes the right push of the lane ready, given the state that push `id` is about to get; says whether that
+fn leave_behind(
+    conn: &Conn,
+    connector: ConnectorId,
+    case_id: &str,
+    left: &LeftBehind,
+    now: Timestamp,
+) -> Sql<()> {
+    conn.run(
+        "INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT DO NOTHING",
+        &[
+            &connector.0,
+            &stored(&left.target),
+            &stored(case_id),
+            &stored(&left.external_id),
+            &stored_or_none(left.external_title.as_ref()),
+            &stored_or_none(left.external_url.as_ref()),
+            &now.as_millis(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes the right push of the lane ready, given the progress that push `id` is about to get; says whether that
 /// is `id`.
 ///
-/// Ready is the first open push of the lane, if it is queued or waiting and none of the lane is being sent.
-/// So at most the first one besides `id` can have to change.
-fn hand_on(conn: &Conn, id: PushId, place: &Place, state: PushState, now: Timestamp) -> Sql<bool> {
+/// Ready is the lane's foremost open push, if it is queued or waiting and none of the lane is being sent. So at most
+/// the foremost one besides `id` can have to change.
+fn hand_on(conn: &Conn, id: PushId, place: &Place, progress: &Progress, now: Timestamp) -> Sql<bool> {
+    let state = progress.state;
     let willing = matches!(state, PushState::Queued | PushState::Waiting);
     let Some(lane) = &place.lane else {
         return Ok(willing);
     };
     let lane = stored(lane);
-    let head: Option<(i64, bool, bool)> = conn.one(
-        "SELECT id, state IN ('queued', 'waiting'), ready FROM pushes \
-         WHERE md5(lane) = md5($1) AND lane = $1 AND connector_id = $2 AND phase = 1 AND id <> $3 \
-         ORDER BY id LIMIT 1",
+    let rival = conn.one(
+        "(SELECT id, state IN ('queued', 'waiting'), ready, leads FROM pushes \
+           WHERE md5(lane) = md5($1) AND lane = $1 AND connector_id = $2 AND leads AND id <> $3 \
+           ORDER BY id DESC LIMIT 1) \
+         UNION ALL \
+         (SELECT id, state IN ('queued', 'waiting'), ready, leads FROM pushes \
+           WHERE md5(lane) = md5($1) AND lane = $1 AND connector_id = $2 AND phase = 1 AND id <> $3 \
+           ORDER BY id LIMIT 1) \
+         ORDER BY leads DESC, id DESC LIMIT 1",
         &[&lane, &place.connector.0, &id.get()],
-        |row| Ok((get(row, 0)?, get(row, 1)?, get(row, 2)?)),
+        |row| {
+            Ok(Rival {
+                id: get(row, 0)?,
+                willing: get(row, 1)?,
+                ready: get(row, 2)?,
+                leads: get(row, 3)?,
+            })
+        },
     )?;
-    let Some((head, head_willing, head_ready)) = head else {
+    let Some(rival) = rival else {
         return Ok(willing);
     };
     let sending = state == PushState::Sending
@@ -256,12 +295,12 @@ fn hand_on(conn: &Conn, id: PushId, place: &Place, state: PushState, now: Timest
             )?
             .is_some();
     let open = willing || matches!(state, PushState::Sending | PushState::Held);
-    let first = open && id.get() < head;
-    let head_ready_now = head_willing && !first && !sending;
-    if head_ready_now != head_ready {
+    let first = open && rival.waits_behind(id, progress.leads(state));
+    let rival_ready_now = rival.willing && !first && !sending;
+    if rival_ready_now != rival.ready {
         conn.run(
             "UPDATE pushes SET ready = $2, due_at = least(due_at, $3 + wait_ms) WHERE id = $1",
-            &[&head, &head_ready_now, &now.as_millis()],
+            &[&rival.id, &rival_ready_now, &now.as_millis()],
         )?;
     }
     Ok(willing && first && !sending)
@@ -287,7 +326,7 @@ pub(super) fn write_progress(
          uncertain = $13, resends = $14, preconditions = $15, error_code = $16, error_kind = $17, \
          error_message = $18, error_step = $19, error_status = $20, error_retryable = $21, ready = $22, \
          finished_at = $23, updated_at = CASE WHEN state = $2 THEN updated_at ELSE $24 END, sent_to = $25, \
-         owner = $26, probing = probing AND $26::bigint IS NOT NULL WHERE id = $1",
+         owner = $26, probing = probing AND $26::bigint IS NOT NULL, leads = $27 WHERE id = $1",
         &[
             &id.get(),
             &state.as_str(),
@@ -315,6 +354,7 @@ pub(super) fn write_progress(
             &now.as_millis(),
             &stored_or_none(progress.target.as_ref()),
             &owner,
+            &progress.leads(state),
         ],
     )?;
     Ok(())

@@ -65,6 +65,7 @@ fn outcome(claim: &Claim, state: PushState) -> Outcome {
         comments: Vec::new(),
         marks: Vec::new(),
         link: crate::outbox::LinkChange::Keep,
+        left_behind: None,
         health: None,
         revision: None,
         attempt: None,

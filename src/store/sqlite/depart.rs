@@ -46,7 +46,7 @@ pub(super) fn retire(conn: &Connection, to: &str, now: Timestamp) -> Sql<()> {
     run(conn, "DELETE FROM intents", [])?;
     run(
         conn,
-        "UPDATE pushes SET state = 'cancelled', ready = 0, updated_at = ?1, finished_at = ?1 \
+        "UPDATE pushes SET state = 'cancelled', ready = 0, leads = 0, updated_at = ?1, finished_at = ?1 \
          WHERE state IN ('queued', 'sending', 'waiting', 'held', 'failed')",
         [now.as_millis()],
     )?;

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
         "0003_counting",
         include_str!("../../../migrations/0003_counting.sql"),
     ),
+    ("0004_leads", include_str!("../../../migrations/0004_leads.sql")),
 ];
 
 /// The schema version that this casehook writes.
@@ -199,6 +200,10 @@ mod tests {
         (
             "0003_counting",
             "2f086c2801fa87d31ba201db64ff0dfaf943f7af441ec5716b62a991063d6afb",
+        ),
+        (
+            "0004_leads",
+            "9280a350b86c7c955001525af1c099e48c90b91399f34df6067a8b75112991bc",
         ),
     ];
 

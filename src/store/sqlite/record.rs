@@ -1,6 +1,6 @@
 //! Storing what an exchange or a decision changed, and handing the lane on.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::connectors;
 use super::db::{int, one, run};
@@ -9,7 +9,7 @@ use super::history;
 use super::read::case_of_lane;
 use crate::error::{Error, ErrorKind};
 use crate::model::{PushId, PushState, Step, Timestamp};
-use crate::outbox::{ConnectorId, Intent, LinkChange, Outcome, Progress};
+use crate::outbox::{ConnectorId, Intent, LeftBehind, LinkChange, Outcome, Progress};
 
 /// The exchanges that the attempts log keeps of one push.
 pub(in crate::store) const ATTEMPTS_KEPT: i64 = 50;
@@ -97,13 +97,16 @@ pub(super) fn apply(
             params![id.get(), ordinal, state.as_str()],
         )?;
     }
-    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane)
-        && (outcome.link != LinkChange::Keep || !outcome.marks.is_empty())
-    {
-        remember(conn, id, place.connector, case_id, outcome, now)?;
+    if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane) {
+        if outcome.link != LinkChange::Keep || !outcome.marks.is_empty() {
+            remember(conn, id, place.connector, case_id, outcome, now)?;
+        }
+        if let Some(left) = &outcome.left_behind {
+            leave_behind(conn, place.connector, case_id, left, now)?;
+        }
     }
     let progress = &outcome.progress;
-    let ready = hand_on(conn, id, place, progress.state, now)?;
+    let ready = hand_on(conn, id, place, progress, now)?;
     write_progress(conn, id, progress, progress.state, progress.begun, ready, now)?;
     let intent = progress.intent.as_ref().filter(|_| !is_history(progress.state));
     write_intent(conn, id, intent)?;
@@ -187,42 +190,98 @@ fn remember(
     Ok(())
 }
 
-pub(super) const LANE_HEAD: &str = "SELECT id, state, ready FROM pushes \
+fn leave_behind(
+    conn: &Connection,
+    connector: ConnectorId,
+    case_id: &str,
+    left: &LeftBehind,
+    now: Timestamp,
+) -> Sql<()> {
+    run(
+        conn,
+        "INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7) ON CONFLICT DO NOTHING",
+        params![
+            connector.0,
+            left.target,
+            case_id,
+            left.external_id,
+            left.external_title,
+            left.external_url,
+            now.as_millis()
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) const LANE_HEAD: &str = "SELECT id, state, ready, leads FROM pushes \
      WHERE lane = ?1 AND connector_id = ?2 AND phase = 1 AND id <> ?3 ORDER BY id LIMIT 1";
+
+pub(super) const LANE_LEADER: &str = "SELECT id, state, ready, leads FROM pushes \
+     WHERE lane = ?1 AND connector_id = ?2 AND leads = 1 AND id <> ?3 ORDER BY id DESC LIMIT 1";
 
 pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes INDEXED BY pushes_state \
      WHERE connector_id = ?2 AND state = 'sending' AND +lane = ?1 AND id <> ?3 LIMIT 1";
 
-/// Makes the right push of the lane ready, given the state that push `id` is about to get; says whether that
+/// Makes the right push of the lane ready, given the progress that push `id` is about to get; says whether that
 /// is `id`.
 ///
-/// Ready is the first open push of the lane, if it is queued or waiting and none of the lane is being sent.
-/// So at most the first one besides `id` can have to change.
-fn hand_on(conn: &Connection, id: PushId, place: &Place, state: PushState, now: Timestamp) -> Sql<bool> {
+/// Ready is the lane's foremost open push, if it is queued or waiting and none of the lane is being sent. So at most
+/// the foremost one besides `id` can have to change.
+fn hand_on(conn: &Connection, id: PushId, place: &Place, progress: &Progress, now: Timestamp) -> Sql<bool> {
+    let state = progress.state;
     let willing = matches!(state, PushState::Queued | PushState::Waiting);
     let Some(lane) = &place.lane else {
         return Ok(willing);
     };
     let key = params![lane, place.connector.0, id.get()];
-    let head: Option<(i64, bool, bool)> = one(conn, LANE_HEAD, key, |row| {
-        let willing = matches!(row.get_ref(1)?.as_str(), Ok("queued" | "waiting"));
-        Ok((row.get(0)?, willing, row.get(2)?))
-    })?;
-    let Some((head, head_willing, head_ready)) = head else {
+    let read = |row: &Row<'_>| {
+        Ok(Rival {
+            id: row.get(0)?,
+            willing: matches!(row.get_ref(1)?.as_str(), Ok("queued" | "waiting")),
+            ready: row.get(2)?,
+            leads: row.get(3)?,
+        })
+    };
+    let rival = match one(conn, LANE_LEADER, key, read)? {
+        None => one(conn, LANE_HEAD, key, read)?,
+        leader => leader,
+    };
+    let Some(rival) = rival else {
         return Ok(willing);
     };
     let sending = state == PushState::Sending || one(conn, LANE_SENDING, key, |_| Ok(()))?.is_some();
     let open = willing || matches!(state, PushState::Sending | PushState::Held);
-    let first = open && id.get() < head;
-    let head_ready_now = head_willing && !first && !sending;
-    if head_ready_now != head_ready {
+    let first = open && rival.waits_behind(id, progress.leads(state));
+    let rival_ready_now = rival.willing && !first && !sending;
+    if rival_ready_now != rival.ready {
         run(
             conn,
             "UPDATE pushes SET ready = ?2, due_at = min(due_at, ?3 + wait_ms) WHERE id = ?1",
-            params![head, head_ready_now, now.as_millis()],
+            params![rival.id, rival_ready_now, now.as_millis()],
         )?;
     }
     Ok(willing && first && !sending)
+}
+
+/// The foremost of a lane's open pushes but one: the newest of those that lead, else the oldest.
+pub(in crate::store) struct Rival {
+    pub(in crate::store) id: i64,
+    /// Queued or waiting.
+    pub(in crate::store) willing: bool,
+    pub(in crate::store) ready: bool,
+    pub(in crate::store) leads: bool,
+}
+
+impl Rival {
+    /// Whether the open push `id` comes before it.
+    pub(in crate::store) fn waits_behind(&self, id: PushId, leads: bool) -> bool {
+        match (leads, self.leads) {
+            (true, true) => id.get() > self.id,
+            (false, false) => id.get() < self.id,
+            (leads, _) => leads,
+        }
+    }
 }
 
 /// Writes everything of `progress` but its intent.
@@ -243,7 +302,8 @@ pub(super) fn write_progress(
          step_attempts = ?8, age_from = ?9, external_id = ?10, external_title = ?11, external_url = ?12, \
          uncertain = ?13, resends = ?14, preconditions = ?15, error_code = ?16, error_kind = ?17, \
          error_message = ?18, error_step = ?19, error_status = ?20, error_retryable = ?21, ready = ?22, \
-         finished_at = ?23, updated_at = CASE state WHEN ?2 THEN updated_at ELSE ?24 END, sent_to = ?25 WHERE id = ?1",
+         finished_at = ?23, updated_at = CASE state WHEN ?2 THEN updated_at ELSE ?24 END, sent_to = ?25, \
+         leads = ?26 WHERE id = ?1",
         params![
             id.get(),
             state.as_str(),
@@ -269,7 +329,8 @@ pub(super) fn write_progress(
             ready,
             finished,
             now.as_millis(),
-            progress.target
+            progress.target,
+            progress.leads(state)
         ],
     )?;
     Ok(())

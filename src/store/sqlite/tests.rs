@@ -426,6 +426,7 @@ fn nothing_is_scanned_or_sorted() {
         (super::connectors::PULL, "pushes_ready"),
         (super::connectors::CANCEL_ALL, "pushes_state"),
         (record::LANE_HEAD, "pushes_lane"),
+        (record::LANE_LEADER, "pushes_leads"),
         (record::LANE_SENDING, "pushes_state"),
         (enqueue::LANE_TAIL, "pushes_lane"),
         (history::PRUNE_AGED, "pushes_finished"),
