@@ -10,9 +10,12 @@ CHECK_ENV := $(TARGET)/check
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 # What makes an installed library smaller. With frame pointers the tables for unwinding shrink by more than the code grows,
 # and debuggers find their way through the C code, which has none. Packed relocations need glibc 2.36 where it runs.
+# The crate aes opens encrypted key files and nothing else: what is sent and stored goes through ring.
 SMALL := $(filter dist slim,$(PROFILE))
 RELR = $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
-SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
+SOFT_AES := --cfg aes_backend=\"soft\" --cfg aes_backend_soft=\"compact\"
+SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(SOFT_AES) $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
+WITH = $(if $(filter slim,$(PROFILE)),--no-default-features)
 BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
@@ -160,8 +163,8 @@ fresh: needs-rust needs-python ## follow the README word by word in a Debian roo
 	python3 tests/release/fresh.py $(ARGS)
 
 install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
-	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(if $(filter slim,$(PROFILE)),--no-default-features)
-	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)"
+	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(WITH)
+	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)" $(WITH)
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

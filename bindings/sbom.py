@@ -1,6 +1,6 @@
 """A software bill of materials of one package of the workspace: CycloneDX 1.5 as JSON, from what cargo has locked.
 
-    python3 bindings/sbom.py casehook-c [FEATURE...] > casehook.cdx.json
+    python3 bindings/sbom.py casehook-c [--no-default-features] [FEATURE...] > casehook.cdx.json
 
 Says which crates are built in (build scripts and tests left out), with versions, licences and hashes. The same input gives
 the same output.
@@ -19,12 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SQLITE_HEADER = "sqlite3/sqlite3.h"
 
 
+NO_DEFAULTS = "--no-default-features"
+
+
 def metadata(features: list[str]) -> dict:
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version", "1", "--locked"]
     host = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
     (platform,) = (line.split()[1] for line in host.splitlines() if line.startswith("host:"))
     command += ["--filter-platform", platform]
-    if features:
+    # With the default ones, if need be too many: `built_in` tells which of them count.
+    if features := [feature for feature in features if feature != NO_DEFAULTS]:
         command += ["--features", ",".join(features)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
 
@@ -33,7 +37,9 @@ def built_in(name: str, features: list[str]) -> set[tuple[str, str]]:
     """Names and versions of what ends up in the library: no macros, no build or development dependencies."""
     command = [os.environ.get("CARGO", "cargo"), "tree", "-p", name, "-e", "normal,no-proc-macro", "--locked"]
     command += ["--prefix", "none", "--format", "{p}", "--offline"]
-    if features:
+    if NO_DEFAULTS in features:
+        command.append(NO_DEFAULTS)
+    if features := [feature for feature in features if feature != NO_DEFAULTS]:
         command += ["--features", ",".join(features)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
     words = (line.split() for line in lines if line.strip())
@@ -126,6 +132,6 @@ def bill(name: str, features: list[str]) -> dict:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit(f"usage: {sys.argv[0]} PACKAGE [FEATURE...]")
+        sys.exit(f"usage: {sys.argv[0]} PACKAGE [{NO_DEFAULTS}] [FEATURE...]")
     json.dump(bill(sys.argv[1], sys.argv[2:]), sys.stdout, indent=1)
     print()

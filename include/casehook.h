@@ -37,9 +37,9 @@
  * casehook_test_get_json(). No code of the program runs on casehook's threads, except the log callback. Nothing needs to
  * be set up before the first call, and the program may end with agents open.
  *
- * Signals. casehook sets no handlers and raises no signals, SIGPIPE included. Its threads begin with the signal mask of the
- * thread that starts them, in casehook_open(), casehook_set_log_callback() and the two tests: block there what they shall
- * not take. No function may be called from a signal handler.
+ * Signals. casehook sets no handlers and raises no signals, SIGPIPE included. Its threads block all signals but those of a
+ * fault (SIGSEGV, SIGABRT and their like), so that no handler of the program runs on them; the mask of a calling thread
+ * stays as it is. No function may be called from a signal handler.
  *
  * Fork. A child must not use the agents of its parent: every call with one fails with FORKED, and only
  * casehook_agent_free() may follow. What was open at the fork cannot be opened in the child; other databases can. A program
@@ -78,7 +78,7 @@
 
 /** An empty case: `casehook_case c = CASEHOOK_CASE_INIT;` and then c.title = ...; */
 #define CASEHOOK_CASE_INIT \
-    {sizeof(casehook_case), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0}
+    {sizeof(casehook_case), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, NULL}
 
 /** What a call came to. Numbers are never reused; a later version may add some. */
 enum casehook_result
@@ -238,6 +238,10 @@ typedef struct casehook_case {
     const struct casehook_comment *comments;
     /** How many comments there are. */
     size_t comment_count;
+    /**
+     * A W3C trace context that goes along with each request of this push, as in the header `traceparent`; or NULL.
+     */
+    const char *traceparent;
 } casehook_case;
 
 /**
@@ -590,8 +594,8 @@ casehook_result casehook_preset_json(const char *name,
                                      struct casehook_error **err);
 
 /**
- * Accepts a case for delivery and gives its number, above 0. The push survives power loss once this returns; the network
- * is not touched.
+ * Accepts a case for delivery and gives its number: above 0, and below while a spool holds it (see
+ * casehook_options_set_spool()); never 0. The push survives power loss once this returns; the network is not touched.
  *
  * Ownership: the case and its texts are only read. Threads: any; pushes of several threads share their commits.
  * Errors: CASE names the field that is over a limit or that the connector cannot render; NOT_FOUND lists the connectors
@@ -605,7 +609,7 @@ casehook_result casehook_push(const struct casehook_agent *agent,
 
 /**
  * The same for a case as JSON: {"incident": {"title", "id"?, "description"?, "severity"?, "status"?, "tags"?,
- * "externalId"?, "fields"?}, "comments"?: [{"commentId", "comment"}]}.
+ * "externalId"?, "fields"?}, "comments"?: [{"commentId", "comment"}], "traceparent"?}.
  *
  * Ownership: the texts are only read. Threads: any. Errors: as casehook_push().
  */
@@ -951,10 +955,12 @@ casehook_result casehook_rekey(const struct casehook_agent *agent,
  *
  * The callback runs on a thread of casehook's, one call at a time, without any lock of casehook's: it may take its time and
  * may call casehook, this function included. It must not throw, and must not end its thread. Messages that come faster
- * than it takes them are dropped and counted. When this function returns, what was logged before has been handed to the
- * callback before, which is not running and will not be called again, so that its `user_data` may go; for that it waits
- * for the callback, so do not call it while holding a lock that the callback takes. Called from the callback itself it
- * cannot wait: the callback ends after that call. In a forked child there is no callback until the child sets one.
+ * than it takes them are dropped, and a message says how many. When this function returns, what was logged before has been
+ * handed to the callback before, which is not running and will not be called again, so that its `user_data` may go; for
+ * that it waits for the callback, so do not call it while holding a lock that the callback takes. Called from the callback
+ * itself it cannot wait: the callback ends after that call, and the next one goes on with what was not handed out yet. If
+ * another thread is waiting in this function then, its callback is the one that stays. In a forked child there is no
+ * callback until the child sets one.
  *
  * Ownership: `user_data` is handed through and never touched. Threads: any; the callback belongs to the process.
  * Errors: ARGUMENT when `max_level` is not a level, INTERNAL when no thread can be started.

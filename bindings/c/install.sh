@@ -1,19 +1,30 @@
 #!/bin/sh
 # Puts what was built in the directory $1 to its places: header, shared and static library, pkg-config and CMake files, and the
-# bill of materials.
+# bill of materials. What follows $1 says with which features it was built, in the words of cargo.
 # From the environment: PREFIX (/usr/local), DESTDIR (empty), LIBDIR (PREFIX/lib).
 set -eu
 built=$1
+shift
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
 destdir=${DESTDIR:-}
+for place in "PREFIX=$prefix" "LIBDIR=$libdir"; do
+    case ${place#*=} in
+    /*) ;;
+    *)
+        echo "$place is relative, and what is installed holds its place: use an absolute path, such as $PWD/${place#*=}" >&2
+        exit 1
+        ;;
+    esac
+done
 version=$(sed -n 's/^#define CASEHOOK_VERSION "\(.*\)"/\1/p' "$here/../../include/casehook.h")
 system=$(uname -s)
 case $system in
 Linux)
-    # What rustc --print native-static-libs says.
-    private="-lgcc_s -lutil -lrt -lpthread -lm -ldl"
+    # What rustc --print native-static-libs says, but for -lgcc_s: compilers add it where it is wanted, and with -static
+    # there is none.
+    private="-lutil -lrt -lpthread -lm -ldl"
     built_as=libcasehook.so file=libcasehook.so.$version loaded=libcasehook.so.0 linked=libcasehook.so
     soname=libcasehook.so.0
     tools="ld objcopy ar strip" lacking="apt-get install binutils"
@@ -66,11 +77,15 @@ else
         INTERFACE_INCLUDE_DIRECTORIES \"\${_casehook_include}\")"
 fi
 
-python3 "$here/../sbom.py" casehook-c >"$work/casehook.cdx.json"
+python3 "$here/../sbom.py" casehook-c "$@" >"$work/casehook.cdx.json"
 
+# pkg-config reads flags as a shell does.
+escaped() {
+    printf '%s\n' "$1" | sed 's/[^A-Za-z0-9_./+:,@%=~-]/\\&/g'
+}
 cat >"$work/casehook.pc" <<END
-prefix=$prefix
-libdir=$libdir
+prefix=$(escaped "$prefix")
+libdir=$(escaped "$libdir")
 includedir=\${prefix}/include
 $static_variable
 
@@ -82,11 +97,12 @@ Libs.private: $private
 Cflags: -I\${includedir}
 END
 
+include=$(python3 -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' "$prefix/include" "$libdir")
 cat >"$work/casehookConfig.cmake" <<END
 # casehook::casehook is the shared library, casehook::static the static one (where there is one).
 if(NOT TARGET casehook::casehook)
     get_filename_component(_casehook_lib "\${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
-    get_filename_component(_casehook_include "\${_casehook_lib}/../include" ABSOLUTE)
+    get_filename_component(_casehook_include "\${_casehook_lib}/$include" ABSOLUTE)
     if(NOT EXISTS "\${_casehook_include}/casehook.h")
         set(_casehook_include "$prefix/include")
     endif()

@@ -13,6 +13,7 @@ use crate::input::{self, text};
 use crate::options::casehook_options;
 use crate::output::{self, Neutral, Out};
 use crate::result::casehook_result;
+use crate::signals;
 
 /// An open outbox and, unless told otherwise, the threads that deliver it.
 pub struct casehook_agent {
@@ -45,7 +46,7 @@ pub unsafe extern "C" fn casehook_open(
             let options = options.as_ref().map_or_else(Options::new, casehook_options::get);
             crate::atfork::watch();
             let agent = casehook_agent {
-                agent: Agent::open(path, options)?,
+                agent: signals::apart(|| Ok(Agent::open(path, options)?))?,
                 poisoned: AtomicBool::new(false),
             };
             out.set(Box::into_raw(Box::new(agent)));

@@ -1,10 +1,10 @@
 //! `casehook_case`: a case as a plain struct that can grow.
 
 use std::ffi::c_char;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
 
-use casehook_rs::{Case, ErrorKind, limits};
+use casehook_rs::{Case, Error, ErrorKind, limits};
 
 use crate::failure::Failure;
 use crate::input;
@@ -48,10 +48,12 @@ pub struct casehook_case {
     pub comments: *const casehook_comment,
     /// How many comments there are.
     pub comment_count: usize,
+    /// A W3C trace context that goes along with each request of this push, as in the header `traceparent`; or NULL.
+    pub traceparent: *const c_char,
 }
 
-/// The members of the first version; a smaller struct was never made.
-const SMALLEST: usize = size_of::<casehook_case>();
+/// The first version ended before this member; a smaller struct was never made, and this number stays.
+const SMALLEST: usize = offset_of!(casehook_case, traceparent);
 /// No version to come is larger; a size beyond it was never set.
 const LARGEST: usize = 4096;
 
@@ -95,11 +97,33 @@ pub(crate) unsafe fn read(case: *const casehook_case) -> Result<Case, Failure> {
             let text = input::required_text(comment.text, &format!("case.comments[{place}].text"))?;
             case = case.comment(id.unwrap_or_default(), text);
         }
+        case.traceparent = owned(raw.traceparent, "case.traceparent")?;
         Ok(case)
     }
 }
 
-/// The members that this version knows; those beyond must be zero.
+/// What the library refused of a case that came as a struct, named by the members and not by the JSON that it never was.
+pub(crate) fn refused(error: Error) -> Failure {
+    let failure = Failure::from(error);
+    let Some(field) = failure
+        .field
+        .as_deref()
+        .filter(|_| failure.kind == ErrorKind::Case)
+    else {
+        return failure;
+    };
+    let member = match field.strip_prefix("incident.") {
+        Some(member) if member.starts_with("fields") => member.replacen("fields", "fields_json", 1),
+        Some(member) => member.to_owned(),
+        None if matches!(field, "params" | "incident") => return failure.at("case"),
+        None if field == "traceparent" => field.to_owned(),
+        None => return failure,
+    };
+    failure.at(format!("case.{member}"))
+}
+
+/// The members that this version knows. Those that the program's version did not have are zero, and so must be those that
+/// only a later one has.
 ///
 /// # Safety
 /// `case` is NULL or begins with its size and has that many bytes.
@@ -115,25 +139,26 @@ unsafe fn known_part(case: *const casehook_case) -> Result<casehook_case, Failur
     }
     // SAFETY: not NULL, aligned, and begins with its size, as the caller promises.
     let size = unsafe { (&raw const (*case).size).read() };
-    if !(SMALLEST..=LARGEST).contains(&size) {
+    if !(SMALLEST..=LARGEST).contains(&size) || !size.is_multiple_of(align_of::<casehook_case>()) {
         let message =
             format!("this is {size}; start the struct with CASEHOOK_CASE_INIT or set sizeof(casehook_case)");
         return Err(Failure::argument("case.size", message));
     }
     // SAFETY: the struct has `size` bytes, as the caller promises, and they may hold anything as bytes.
     let bytes = unsafe { std::slice::from_raw_parts(case.cast::<u8>(), size) };
-    if bytes.iter().skip(SMALLEST).any(|byte| *byte != 0) {
+    let (known, later) = bytes.split_at(size.min(size_of::<casehook_case>()));
+    if later.iter().any(|byte| *byte != 0) {
         let message = format!(
             "the program sets members that casehook {} does not know; use the library that its header came with",
             env!("CARGO_PKG_VERSION")
         );
         return Err(Failure::argument("case.size", message));
     }
-    let mut known = MaybeUninit::<casehook_case>::uninit();
-    // SAFETY: at least so many bytes are there, the places differ, and any bytes make pointers and numbers.
+    let mut whole = MaybeUninit::<casehook_case>::zeroed();
+    // SAFETY: no more bytes than there is place for, the places differ, and any bytes make pointers and numbers.
     unsafe {
-        ptr::copy_nonoverlapping(case, known.as_mut_ptr(), 1);
-        Ok(known.assume_init())
+        ptr::copy_nonoverlapping(known.as_ptr(), whole.as_mut_ptr().cast(), known.len());
+        Ok(whole.assume_init())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::casehook_error;
 use crate::failure::Failure;
 use crate::input::{self, text};
 use crate::result::casehook_result;
+use crate::signals;
 
 /// A connector as it is shown: the document as stored, secrets left out.
 #[derive(Serialize)]
@@ -219,7 +220,7 @@ pub unsafe extern "C" fn casehook_test_json(
         giving_json(agent, out_json, err, |agent| {
             let connector = text!(connector);
             let case = Case::from_json(text!(params_json))?;
-            Ok(agent.test(connector, &case)?)
+            signals::apart(|| Ok(agent.test(connector, &case)?))
         })
     }
 }
@@ -244,7 +245,8 @@ pub unsafe extern "C" fn casehook_test_get_json(
     // SAFETY: the pointers are as the caller promises; NULL is checked for.
     unsafe {
         giving_json(agent, out_json, err, |agent| {
-            Ok(agent.test_get(text!(connector), text!(external_id))?)
+            let (connector, external_id) = (text!(connector), text!(external_id));
+            signals::apart(|| Ok(agent.test_get(connector, external_id)?))
         })
     }
 }

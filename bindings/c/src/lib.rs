@@ -38,6 +38,7 @@ mod failure;
 mod guard;
 mod input;
 mod output;
+mod signals;
 
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 
-use casehook_rs::ErrorKind;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::error::{casehook_error, fallible};
 use crate::failure::Failure;
 use crate::guard::plain;
 use crate::result::casehook_result;
+use crate::signals;
 use crate::text::c_text;
 
 /// How many records wait for the callback at most; later ones are counted and dropped.
@@ -49,10 +49,12 @@ pub type casehook_log_callback =
 ///
 /// The callback runs on a thread of casehook's, one call at a time, without any lock of casehook's: it may take its time and
 /// may call casehook, this function included. It must not throw, and must not end its thread. Messages that come faster
-/// than it takes them are dropped and counted. When this function returns, what was logged before has been handed to the
-/// callback before, which is not running and will not be called again, so that its `user_data` may go; for that it waits
-/// for the callback, so do not call it while holding a lock that the callback takes. Called from the callback itself it
-/// cannot wait: the callback ends after that call. In a forked child there is no callback until the child sets one.
+/// than it takes them are dropped, and a message says how many. When this function returns, what was logged before has been
+/// handed to the callback before, which is not running and will not be called again, so that its `user_data` may go; for
+/// that it waits for the callback, so do not call it while holding a lock that the callback takes. Called from the callback
+/// itself it cannot wait: the callback ends after that call, and the next one goes on with what was not handed out yet. If
+/// another thread is waiting in this function then, its callback is the one that stays. In a forked child there is no
+/// callback until the child sets one.
 ///
 /// Ownership: `user_data` is handed through and never touched. Threads: any; the callback belongs to the process.
 /// Errors: ARGUMENT when `max_level` is not a level, INTERNAL when no thread can be started.
@@ -69,12 +71,8 @@ pub unsafe extern "C" fn casehook_set_log_callback(
     // SAFETY: `err` is as the caller promises.
     unsafe {
         fallible(err, || {
-            let target = callback.map(|function| Target {
-                function,
-                user_data: UserData(user_data),
-            });
             let level = match max_level {
-                _ if target.is_none() => LevelFilter::Off,
+                _ if callback.is_none() => LevelFilter::Off,
                 1 => LevelFilter::Error,
                 2 => LevelFilter::Warn,
                 3 => LevelFilter::Info,
@@ -86,7 +84,11 @@ pub unsafe extern "C" fn casehook_set_log_callback(
                     return Err(Failure::argument("max_level", message));
                 }
             };
-            change(target, level)
+            change(callback.map(|function| Target {
+                function,
+                user_data: UserData(user_data),
+                level,
+            }))
         })
     }
 }
@@ -102,6 +104,7 @@ unsafe impl Send for UserData {}
 struct Target {
     function: unsafe extern "C" fn(*mut c_void, casehook_log_level, *const c_char),
     user_data: UserData,
+    level: LevelFilter,
 }
 
 impl Target {
@@ -109,6 +112,10 @@ impl Target {
         // SAFETY: the function and its data are good until they are replaced, as the caller of the setter promised;
         // the text lives through the call.
         unsafe { (self.function)(self.user_data.0, level, text.as_ptr()) }
+    }
+
+    fn takes(&self, level: casehook_log_level) -> bool {
+        level as usize <= self.level as usize
     }
 }
 
@@ -127,9 +134,11 @@ struct State {
     target: Option<Target>,
     queue: VecDeque<(casehook_log_level, CString)>,
     dropped: u64,
-    /// Counts the callbacks set; a thread ends when its own is not the last.
-    turn: u64,
+    /// The one thread that calls callbacks; taken by whoever waits for its end.
     thread: Option<JoinHandle<()>>,
+    /// Somebody outside the callback waits for the thread, which ends when the queue is empty.
+    ending: bool,
+    /// The thread, while it is inside the callback.
     caller: Option<ThreadId>,
 }
 
@@ -138,48 +147,26 @@ static SINK: AtomicPtr<Sink> = AtomicPtr::new(ptr::null_mut());
 
 struct Forward;
 
-fn change(target: Option<Target>, level: LevelFilter) -> Result<(), Failure> {
+fn change(target: Option<Target>) -> Result<(), Failure> {
     let sink = own_sink();
-    let from_within = sink.lock().caller == Some(std::thread::current().id());
-    let _one_at_a_time = match from_within {
-        // Somebody outside may hold it and wait for this very call to end.
-        true => None,
-        false => Some(sink.changing.lock().unwrap_or_else(PoisonError::into_inner)),
-    };
-    log::set_max_level(LevelFilter::Off);
-    let before = {
-        let mut state = sink.lock();
-        state.turn += 1;
-        state.thread.take()
-    };
-    sink.work.notify_all();
-    if let (Some(thread), false) = (before, from_within) {
-        // A thread that panicked has nothing left to say.
-        let _ = thread.join();
+    let mut state = sink.lock();
+    if state.caller == Some(std::thread::current().id()) {
+        state.hand_over(target);
+        return Ok(());
     }
+    drop(state);
+    let _one_at_a_time = sink.changing.lock().unwrap_or_else(PoisonError::into_inner);
+    sink.end_thread();
     let mut state = sink.lock();
     state.target = target;
-    state.queue.clear();
-    state.dropped = 0;
     if target.is_none() {
         return Ok(());
     }
-    let turn = state.turn;
-    let started = std::thread::Builder::new()
-        .name("casehook-log".to_owned())
-        .spawn(move || plain((), || sink.run(turn)));
-    match started {
-        Ok(thread) => state.thread = Some(thread),
-        Err(error) => {
-            state.target = None;
-            let message = format!("no thread could be started: {error}");
-            return Err(Failure::new(ErrorKind::Internal, message));
-        }
-    }
-    drop(state);
     // Fails when it was set before, by an earlier call.
     let _ = log::set_logger(&Forward);
-    log::set_max_level(level);
+    let thread = signals::spawn("casehook-log", || plain((), || sink.run()));
+    state.thread = Some(thread.inspect_err(|_| state.target = None)?);
+    state.announce();
     Ok(())
 }
 
@@ -213,42 +200,73 @@ impl Sink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands records to the callback of that turn until there is a later one and the queue is empty.
-    fn run(&self, turn: u64) {
-        let me = std::thread::current().id();
+    /// Has what was logged handed to the callback, and waits until its thread is gone and the queue is empty.
+    fn end_thread(&self) {
         let mut state = self.lock();
-        loop {
-            let Some(target) = state.target else { return };
-            let record = match state.queue.pop_front() {
-                Some(record) => record,
-                None if state.turn != turn => return,
-                None if state.dropped > 0 => {
-                    let text = format!("{} log messages came too fast and were dropped", state.dropped);
-                    state.dropped = 0;
-                    (CASEHOOK_LOG_WARN, c_text(&text))
-                }
-                None => {
-                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                    continue;
-                }
-            };
-            state.caller = Some(me);
-            drop(state);
-            target.call(record.0, &record.1);
-            state = self.lock();
-            // The call itself may have set another callback, whose thread has begun.
-            if state.caller == Some(me) {
-                state.caller = None;
-            }
-            if state.turn != turn
-                && state
-                    .thread
-                    .as_ref()
-                    .is_some_and(|thread| thread.thread().id() != me)
-            {
-                return;
-            }
+        state.ending = true;
+        state.announce();
+        let thread = state.thread.take();
+        drop(state);
+        self.work.notify_all();
+        if let Some(thread) = thread {
+            // A thread that panicked has nothing left to say.
+            let _ = thread.join();
         }
+        let mut state = self.lock();
+        state.ending = false;
+        state.caller = None;
+        state.queue.clear();
+        state.dropped = 0;
+    }
+
+    /// Hands records to the callback until there is none, or somebody waits for the end and the queue is empty.
+    fn run(&self) {
+        let mut state = self.lock();
+        while let Some(target) = state.target {
+            let Some((level, text)) = state.next(target) else {
+                if state.ending {
+                    return;
+                }
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.caller = Some(std::thread::current().id());
+            drop(state);
+            target.call(level, &text);
+            state = self.lock();
+            state.caller = None;
+        }
+        // The callback took itself away: nobody waits for this thread but one who has its handle already.
+        state.thread = None;
+    }
+}
+
+impl State {
+    /// Another callback, set by the one that is being called: the same thread goes on with it, after that call.
+    fn hand_over(&mut self, target: Option<Target>) {
+        self.target = target;
+        self.queue
+            .retain(|(level, _)| target.is_some_and(|target| target.takes(*level)));
+        self.announce();
+    }
+
+    /// Tells the library what to log. While somebody waits for the thread, nothing: it would never be done.
+    fn announce(&self) {
+        let target = self.target.filter(|_| !self.ending);
+        log::set_max_level(target.map_or(LevelFilter::Off, |target| target.level));
+    }
+
+    fn next(&mut self, target: Target) -> Option<(casehook_log_level, CString)> {
+        if let Some(record) = self.queue.pop_front() {
+            return Some(record);
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        let text = c_text(&format!("{dropped} log messages came too fast and were dropped"));
+        let level = match target.takes(CASEHOOK_LOG_WARN) {
+            true => CASEHOOK_LOG_WARN,
+            false => CASEHOOK_LOG_ERROR,
+        };
+        (dropped > 0).then_some((level, text))
     }
 }
 
@@ -288,4 +306,137 @@ impl Log for Forward {
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen {
+        calls: AtomicUsize,
+        released: AtomicBool,
+        /// The callback that the first one sets while it is being replaced.
+        later: Mutex<Vec<String>>,
+        inside: AtomicBool,
+        returned: AtomicBool,
+        reports: Mutex<Vec<(casehook_log_level, String)>>,
+    }
+
+    fn set(callback: casehook_log_callback, seen: &Seen, level: casehook_log_level) {
+        let data = ptr::from_ref(seen).cast_mut().cast();
+        // SAFETY: `seen` outlives the callback, which every test takes away again.
+        let result = unsafe { casehook_set_log_callback(callback, data, level as i32, ptr::null_mut()) };
+        assert_eq!(result, casehook_result::CASEHOOK_OK);
+    }
+
+    fn wait_until(what: &str, met: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !met() {
+            assert!(started.elapsed() < Duration::from_secs(60), "never: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn being_replaced() -> bool {
+        own_sink().lock().thread.is_none()
+    }
+
+    unsafe fn seen<'a>(user_data: *mut c_void) -> &'a Seen {
+        // SAFETY: what `set` handed in, alive until the callback is taken away.
+        unsafe { &*user_data.cast::<Seen>() }
+    }
+
+    /// Sets another callback while somebody outside waits for this one to end.
+    unsafe extern "C" fn sets_another(user_data: *mut c_void, _: casehook_log_level, _: *const c_char) {
+        // SAFETY: as `set` handed it in.
+        let seen = unsafe { seen(user_data) };
+        seen.calls.fetch_add(1, Ordering::SeqCst);
+        wait_until("the other thread waits", being_replaced);
+        set(Some(another), seen, CASEHOOK_LOG_INFO);
+        log::error!(target: "casehook", "for the other callback");
+        seen.released.store(true, Ordering::SeqCst);
+    }
+
+    /// Is inside until the setter has returned, should it ever while this runs.
+    unsafe extern "C" fn another(user_data: *mut c_void, _: casehook_log_level, text: *const c_char) {
+        // SAFETY: as `set` handed it in; a string of casehook's own.
+        let (seen, text) = unsafe { (seen(user_data), std::ffi::CStr::from_ptr(text)) };
+        seen.inside.store(true, Ordering::SeqCst);
+        seen.later
+            .lock()
+            .unwrap()
+            .push(text.to_string_lossy().into_owned());
+        let until = Instant::now() + Duration::from_millis(200);
+        while !seen.returned.load(Ordering::SeqCst) && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        seen.inside.store(false, Ordering::SeqCst);
+    }
+
+    /// Holds its first call until it is being replaced; notes every report of losses.
+    unsafe extern "C" fn slow(user_data: *mut c_void, level: casehook_log_level, text: *const c_char) {
+        // SAFETY: as `set` handed it in; a string of casehook's own.
+        let (seen, text) = unsafe { (seen(user_data), std::ffi::CStr::from_ptr(text)) };
+        if seen.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            wait_until("all is logged", || seen.released.load(Ordering::SeqCst));
+            wait_until("the other thread waits", being_replaced);
+        }
+        let text = text.to_string_lossy().into_owned();
+        if text.ends_with("were dropped") {
+            seen.reports.lock().unwrap().push((level, text));
+        }
+    }
+
+    fn cleared_while_the_callback_sets_another() {
+        let seen = Seen::default();
+        set(Some(sets_another), &seen, CASEHOOK_LOG_INFO);
+        log::error!(target: "casehook", "the first");
+        log::error!(target: "casehook", "the second");
+        wait_until("the callback is called", || {
+            seen.calls.load(Ordering::SeqCst) == 1
+        });
+        set(None, &seen, CASEHOOK_LOG_ERROR);
+        seen.returned.store(true, Ordering::SeqCst);
+        assert!(!seen.inside.load(Ordering::SeqCst), "a callback still runs");
+        assert!(seen.released.load(Ordering::SeqCst));
+        assert_eq!(seen.calls.load(Ordering::SeqCst), 1);
+        // What was waiting went to the callback that was set then.
+        assert!(seen.later.lock().unwrap().contains(&"the second".to_owned()));
+        assert_eq!(log::max_level(), LevelFilter::Off);
+    }
+
+    fn losses_are_told_before_the_callback_goes(level: casehook_log_level) {
+        let seen = Seen::default();
+        set(Some(slow), &seen, level);
+        log::error!(target: "casehook", "the first");
+        wait_until("the callback is called", || {
+            seen.calls.load(Ordering::SeqCst) == 1
+        });
+        for _ in 0..QUEUED + 7 {
+            log::error!(target: "casehook", "too fast");
+        }
+        seen.released.store(true, Ordering::SeqCst);
+        set(None, &seen, CASEHOOK_LOG_ERROR);
+        let reports = seen.reports.lock().unwrap();
+        let [(report, text)] = reports.as_slice() else {
+            panic!("{reports:?}");
+        };
+        let lost: usize = text.split(' ').next().unwrap().parse().unwrap();
+        // Other tests of this process may log too.
+        assert!(lost >= 7, "{text}");
+        assert!(seen.calls.load(Ordering::SeqCst) >= QUEUED + 2);
+        assert_eq!(*report as i32, (level as i32).min(CASEHOOK_LOG_WARN as i32));
+    }
+
+    /// One test: the callback belongs to the process.
+    #[test]
+    fn the_callback_before_is_done_when_another_is_set() {
+        cleared_while_the_callback_sets_another();
+        losses_are_told_before_the_callback_goes(CASEHOOK_LOG_INFO);
+        losses_are_told_before_the_callback_goes(CASEHOOK_LOG_ERROR);
+    }
 }

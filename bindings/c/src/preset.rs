@@ -72,19 +72,17 @@ pub unsafe extern "C" fn casehook_preset_json(
 
 /// The parameters as texts; errors quote no value, which may be a credential.
 fn params(text: &str) -> Result<Vec<(String, String)>, Failure> {
-    let refused = |message: String| Failure::new(ErrorKind::Argument, message);
     let map: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
-        refused(format!(
-            "params_json is not a JSON object (line {})",
-            error.line()
-        ))
+        let message = format!("this must be a JSON object (line {})", error.line());
+        Failure::argument("params_json", message)
     })?;
     let pairs = map.into_iter().map(|(name, value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Number(number) => Ok((name, number.to_string())),
-        _ => Err(refused(format!(
-            "params_json: {name} must be a string or a number"
-        ))),
+        _ => {
+            let shown: String = name.chars().take(60).collect();
+            Err(Failure::argument(&shown, "this must be a string or a number"))
+        }
     });
     pairs.collect()
 }

@@ -13,8 +13,8 @@ use crate::input::{self, text};
 use crate::result::casehook_result;
 use crate::status::{self, casehook_status};
 
-/// Accepts a case for delivery and gives its number, above 0. The push survives power loss once this returns; the network
-/// is not touched.
+/// Accepts a case for delivery and gives its number: above 0, and below while a spool holds it (see
+/// casehook_options_set_spool()); never 0. The push survives power loss once this returns; the network is not touched.
 ///
 /// Ownership: the case and its texts are only read. Threads: any; pushes of several threads share their commits.
 /// Errors: CASE names the field that is over a limit or that the connector cannot render; NOT_FOUND lists the connectors
@@ -35,13 +35,14 @@ pub unsafe extern "C" fn casehook_push(
     unsafe {
         giving(agent, (out_id, "out_id"), err, |agent| {
             let connector = text!(connector);
-            Ok(agent.push(connector, &case::read(case)?)?.get())
+            let case = case::read(case)?;
+            Ok(agent.push(connector, &case).map_err(case::refused)?.get())
         })
     }
 }
 
 /// The same for a case as JSON: {"incident": {"title", "id"?, "description"?, "severity"?, "status"?, "tags"?,
-/// "externalId"?, "fields"?}, "comments"?: [{"commentId", "comment"}]}.
+/// "externalId"?, "fields"?}, "comments"?: [{"commentId", "comment"}], "traceparent"?}.
 ///
 /// Ownership: the texts are only read. Threads: any. Errors: as casehook_push().
 ///

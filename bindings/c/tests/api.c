@@ -52,8 +52,8 @@ int main(int argc, char **argv)
     OK(casehook_remove(agent, "redmine", &err));
     casehook_string_free(json);
     FAILS(casehook_preset_json("redmine", NULL, &json, &err), CASEHOOK_ERROR_ARGUMENT);
-    FAILS(casehook_preset_json("redmine", "[1]", &json, &err), CASEHOOK_ERROR_ARGUMENT);
-    FAILS(casehook_preset_json("redmine", "{\"url\": {}}", &json, &err), CASEHOOK_ERROR_ARGUMENT);
+    REFUSES(casehook_preset_json("redmine", "[1]", &json, &err), "params_json");
+    REFUSES(casehook_preset_json("redmine", "{\"url\": {}}", &json, &err), "url");
     FAILS(casehook_preset_json("redmin", "{}", &json, &err), CASEHOOK_ERROR_NOT_FOUND);
     FAILS(casehook_preset_json(NULL, "{}", &json, &err), CASEHOOK_ERROR_ARGUMENT);
     FAILS(casehook_preset_json("redmine", "{}", NULL, &err), CASEHOOK_ERROR_ARGUMENT);
@@ -80,6 +80,7 @@ int main(int argc, char **argv)
     c.tag_count = 2;
     c.comments = comments;
     c.comment_count = 2;
+    c.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     OK(casehook_push(agent, "tracker", &c, &id, &err));
     CHECK(id > 0);
     OK(casehook_wait(agent, id, 30000, &status, &err));

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{C99, Link, Scene, here, installed, ok, output, support, symbols, there};
+use common::{C99, Link, Scene, here, installed, make_install, ok, output, support, symbols, there};
 
 #[test]
 fn the_host_keeps_its_own_sqlite() {
@@ -127,6 +127,92 @@ fn cmake_finds_the_library() {
             .arg("t"));
         assert!(text.contains("is delivered"), "{text}");
     }
+}
+
+#[test]
+fn cmake_finds_the_header_from_a_library_two_levels_deep() {
+    if !there("cmake") {
+        return;
+    }
+    let scene = Scene::new();
+    let stage = scene.path().join("stage");
+    ok(make_install()
+        .args(["PREFIX=/usr", "LIBDIR=/usr/lib/x86_64-linux-gnu"])
+        .arg(format!("DESTDIR={}", stage.display())));
+    let config = stage.join("usr/lib/x86_64-linux-gnu/cmake/casehook");
+    let project = "cmake_minimum_required(VERSION 3.13)\nproject(host C)\nfind_package(casehook 0.1 REQUIRED)\n\
+        get_target_property(found casehook::casehook INTERFACE_INCLUDE_DIRECTORIES)\nmessage(STATUS \"at ${found}.\")\n";
+    fs::write(scene.path().join("CMakeLists.txt"), project).unwrap();
+    let text = ok(Command::new("cmake")
+        .arg("-S")
+        .arg(scene.path())
+        .arg("-B")
+        .arg(scene.path().join("build"))
+        .arg(format!("-Dcasehook_DIR={}", config.display())));
+    let expected = format!("at {}.", stage.join("usr/include").display());
+    assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
+fn a_program_can_be_wholly_static() {
+    let library = ok(Command::new("cc").arg("-print-file-name=libc.a"));
+    if !Path::new(library.trim()).is_absolute() {
+        eprintln!("SKIPPED, for there is no libc.a: apt-get install libc6-dev");
+        return;
+    }
+    let scene = Scene::new();
+    let flags = [C99, &["-static"]].concat();
+    let program = installed().compile(scene.path(), "examples/push.c", "push", &flags, Link::Static);
+    let headers = ok(Command::new("readelf").arg("-lW").arg(&program));
+    assert!(!headers.contains("INTERP"), "{headers}");
+    let mut command = Command::new(program);
+    let text = ok(command
+        .arg(scene.path().join("cases.db"))
+        .arg(scene.connector())
+        .arg("t"));
+    assert!(text.contains("is delivered"), "{text}");
+}
+
+#[test]
+fn a_place_may_have_a_space_in_it() {
+    let place = support::temp_dir();
+    let prefix = place.path().join("case hook");
+    ok(make_install().arg(format!("PREFIX={}", prefix.display())));
+    fs::copy(here("tests/header.cpp"), place.path().join("header.cpp")).unwrap();
+    let line = "eval c++ -std=c++17 header.cpp $(pkg-config --cflags --libs casehook) -o header";
+    ok(Command::new("sh")
+        .args(["-c", line])
+        .current_dir(place.path())
+        .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")));
+    ok(Command::new(place.path().join("header")).env("LD_LIBRARY_PATH", prefix.join("lib")));
+}
+
+#[test]
+fn a_relative_place_is_refused() {
+    for place in ["PREFIX", "LIBDIR"] {
+        let output = output(make_install().arg(format!("{place}=some/where")));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let told = format!("{place}=some/where is relative");
+        assert!(!output.status.success() && errors.contains(&told), "{errors}");
+        assert!(errors.contains("/some/where\n"), "{errors}");
+    }
+}
+
+#[test]
+fn the_bill_of_materials_tells_what_that_build_has() {
+    let bill = |features: &[&str]| {
+        ok(Command::new("python3")
+            .arg(here("../sbom.py"))
+            .arg("casehook-c")
+            .args(features))
+    };
+    let names = ["p12-keystore", "x509-parser"].map(|name| format!("\"name\": \"{name}\""));
+    let (whole, slim) = (bill(&[]), bill(&["--no-default-features"]));
+    for name in &names {
+        assert!(whole.contains(name) && !slim.contains(name), "{name}");
+    }
+    assert!(slim.contains("\"name\": \"rustls\""));
+    assert_eq!(bill(&["--no-default-features", "pkcs12"]), whole);
 }
 
 /// No Mac is at hand: this holds the order of the script's steps and what it writes, with stand-ins for that system's tools.

@@ -7,12 +7,13 @@ mod common;
 use std::fs;
 use std::process::Command;
 
+use common::support::http::Received;
 use common::{
     C99, CPP17, Link, SANITIZERS, Scene, here, installed, ok, output, size, support, symbols, there,
 };
 
 /// The programs that take a directory and a connector for a case system that is up.
-const PROGRAMS: [&str; 4] = ["api", "misuse", "closing", "logging"];
+const PROGRAMS: [&str; 5] = ["api", "misuse", "closing", "logging", "signals"];
 
 #[test]
 fn a_bill_of_materials_is_installed() {
@@ -34,6 +35,11 @@ fn programs_run_with_the_shared_library() {
         let scene = Scene::new();
         let program = installed().compile(scene.path(), &format!("tests/{name}.c"), name, C99, Link::Shared);
         scene.run(&program, &[]);
+        let traced = |request: &Received| {
+            let mut headers = request.headers.iter();
+            headers.any(|(name, value)| name == "traceparent" && value.starts_with("00-4bf92f3577b34da6"))
+        };
+        assert_eq!(scene.system.requests().iter().any(traced), name == "api");
     }
 }
 

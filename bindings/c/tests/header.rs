@@ -62,7 +62,7 @@ fn constants() -> String {
 
 /** An empty case: `casehook_case c = CASEHOOK_CASE_INIT;` and then c.title = ...; */
 #define CASEHOOK_CASE_INIT \
-    {{sizeof(casehook_case), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0}}"#,
+    {{sizeof(casehook_case), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, NULL}}"#,
         part(),
         part(),
         part()

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static casehook_agent *agent;
 static int stop;
@@ -57,6 +59,36 @@ static void *push(void *argument)
     return NULL;
 }
 
+static void note(void *user_data, casehook_log_level level, const char *message)
+{
+    (void)level, (void)message;
+    __atomic_add_fetch((int *)user_data, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Exchanges are logged in the child of a fork: to nobody at first, though its parent has a callback. */
+static void forked(const char *db, const char *config, int *of_the_parent)
+{
+    const char *params = "{\"incident\": {\"title\": \"t\"}}";
+    casehook_agent *own = NULL;
+    casehook_error *err = NULL;
+    int before = __atomic_load_n(of_the_parent, __ATOMIC_SEQ_CST), seen = 0;
+    char *json = NULL;
+
+    OK(casehook_open(db, NULL, &own, &err));
+    OK(casehook_configure(own, "tracker", config, NULL, &err));
+    OK(casehook_test_json(own, "tracker", params, &json, &err));
+    casehook_string_free(json);
+    OK(casehook_set_log_callback(note, &seen, CASEHOOK_LOG_DEBUG, &err));
+    CHECK(__atomic_load_n(of_the_parent, __ATOMIC_SEQ_CST) == before);
+    OK(casehook_test_json(own, "tracker", params, &json, &err));
+    casehook_string_free(json);
+    OK(casehook_set_log_callback(NULL, NULL, 0, &err));
+    CHECK(seen >= 1);
+    CHECK(__atomic_load_n(of_the_parent, __ATOMIC_SEQ_CST) == before);
+    OK(casehook_close(own, 1000, &err));
+    casehook_agent_free(own);
+}
+
 static void await(int *counter, int least)
 {
     int i;
@@ -70,8 +102,9 @@ int main(int argc, char **argv)
     casehook_error *err = NULL;
     pthread_t thread;
     struct seen kept = {0, 0};
-    int last = 0, i;
-    char *db;
+    int last = 0, ended = 0, i;
+    char *db, *child_db;
+    pid_t child;
 
     CHECK(argc == 3);
     db = in(argv[1], "logging.db");
@@ -104,6 +137,19 @@ int main(int argc, char **argv)
     OK(casehook_set_log_callback(NULL, NULL, 0, &err));
     CHECK(last == 1);
     casehook_agent_free(agent);
+
+    OK(casehook_set_log_callback(note, &last, CASEHOOK_LOG_DEBUG, &err));
+    child_db = in(argv[1], "child.db");
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        forked(child_db, slurp(argv[2]), &last);
+        execlp("true", "true", (char *)NULL);
+        _exit(1);
+    }
+    CHECK(waitpid(child, &ended, 0) == child && WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    OK(casehook_set_log_callback(NULL, NULL, 0, &err));
+    free(child_db);
     free(db);
     return 0;
 }

@@ -9,6 +9,19 @@
 #define BAD "caf\xe9 au lait"
 #define CASE "{\"incident\": {\"title\": \"t\"}}"
 
+enum { LONG = 5 * 1024 * 1024 };
+
+/* The case is refused for its content, and the error names the member, or begins with it. */
+#define LIMITED(c, member)                                                                       \
+    do {                                                                                         \
+        CHECK(casehook_push(agent, "tracker", c, &id, &err) == CASEHOOK_ERROR_CASE);             \
+        CHECK(strncmp(casehook_error_field(err), member, strlen(member)) == 0);                  \
+        CHECK(strncmp(casehook_error_message(err), member, strlen(member)) == 0);                \
+        CHECK(member[sizeof member - 2] == '[' || strcmp(casehook_error_field(err), member) == 0); \
+        casehook_error_free(err);                                                                \
+        err = NULL;                                                                              \
+    } while (0)
+
 static casehook_error *err;
 static char *json;
 static casehook_status *status;
@@ -204,6 +217,9 @@ static void bad_cases(const casehook_agent *agent)
         casehook_case known;
         const char *later;
     } grown = {CASEHOOK_CASE_INIT, NULL};
+    /* As the first one had it, on the heap, where reading on would be seen. */
+    casehook_case *first = malloc(offsetof(casehook_case, traceparent));
+    char *long_text = malloc(LONG + 1);
     const char *tags[] = {"fine", NULL};
     casehook_comment comments[] = {{"c", "fine"}, {"d", NULL}};
     casehook_case c = CASEHOOK_CASE_INIT;
@@ -242,7 +258,24 @@ static void bad_cases(const casehook_agent *agent)
     REFUSES(casehook_push(agent, "tracker", &c, &id, &err), "case.comments[1].id");
     c.comment_count = (size_t)-1;
     FAILS(casehook_push(agent, "tracker", &c, &id, &err), CASEHOOK_ERROR_CASE);
-    c.comments = NULL, c.comment_count = 0;
+    c.comments = NULL, c.comment_count = 0, c.traceparent = BAD;
+    REFUSES(casehook_push(agent, "tracker", &c, &id, &err), "case.traceparent");
+
+    /* Limits name the same places. */
+    CHECK(long_text != NULL && first != NULL);
+    memset(long_text, 'x', LONG);
+    long_text[LONG] = '\0';
+    c.traceparent = "00-4bf92f3577b34da6";
+    LIMITED(&c, "case.traceparent");
+    c.traceparent = NULL, c.title = long_text;
+    LIMITED(&c, "case.title");
+    c.title = "t", c.description = long_text;
+    LIMITED(&c, "case");
+    c.description = NULL;
+    snprintf(long_text, LONG, "{\"%0300d\": 1}", 0);
+    c.fields_json = long_text;
+    LIMITED(&c, "case.fields_json[");
+    c.fields_json = NULL;
 
     c.size = 0;
     REFUSES(casehook_push(agent, "tracker", &c, &id, &err), "case.size");
@@ -256,6 +289,17 @@ static void bad_cases(const casehook_agent *agent)
     OK(casehook_push(agent, "tracker", &grown.known, &id, &err));
     grown.later = "something";
     REFUSES(casehook_push(agent, "tracker", &grown.known, &id, &err), "case.size");
+    grown.later = NULL, grown.known.traceparent = "none";
+    LIMITED(&grown.known, "case.traceparent");
+
+    memset(first, 0, offsetof(casehook_case, traceparent));
+    first->size = offsetof(casehook_case, traceparent);
+    first->title = "from an earlier program";
+    OK(casehook_push(agent, "tracker", first, &id, &err));
+    first->size -= sizeof(size_t);
+    REFUSES(casehook_push(agent, "tracker", first, &id, &err), "case.size");
+    free(first);
+    free(long_text);
 }
 
 /* Every call with an agent, each in order but for the agent. */

@@ -71,6 +71,7 @@ static casehook_case random_case(void)
     c.status = roll(4) ? NULL : text();
     c.external_id = roll(6) ? NULL : text();
     c.fields_json = roll(4) ? NULL : text();
+    c.traceparent = roll(8) ? NULL : text();
     if (roll(3) == 0) {
         c.tags = roll(5) ? tags : NULL;
         c.tag_count = PICK(counts);
