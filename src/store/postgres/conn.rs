@@ -112,7 +112,7 @@ impl Conn {
     }
 
     /// From now on one statement may take so long.
-    pub(super) fn hasten(&mut self, address: &Address, patience: Duration) -> Sql<()> {
+    pub(super) fn set_patience(&mut self, address: &Address, patience: Duration) -> Sql<()> {
         self.batch(&address.session(patience))?;
         self.patience = patience;
         Ok(())

@@ -105,9 +105,21 @@ pub(super) fn has_secrets(conn: &Conn, id: ConnectorId) -> Sql<bool> {
     Ok(found.is_some())
 }
 
-const CANCEL_ALL: &str = "UPDATE pushes SET state = 'cancelled', ready = false, owner = NULL, fence = fence + 1, \
+/// Differs whenever any connector differs. A sum, since the highest number may be committed before a lower one is.
+pub(super) fn version(conn: &Conn) -> Sql<i64> {
+    let sum = conn.one(
+        "SELECT coalesce(sum(changed), 0)::bigint FROM connectors",
+        &[],
+        |row| get(row, 0),
+    )?;
+    Ok(sum.unwrap_or(0))
+}
+
+/// So many at a time, since each statement has a limit of its own to keep.
+const CANCEL_SOME: &str = "UPDATE pushes SET state = 'cancelled', ready = false, owner = NULL, fence = fence + 1, \
      updated_at = $2, finished_at = $2 \
-     WHERE connector_id = $1 AND state IN ('queued', 'waiting', 'held', 'failed')";
+     WHERE id IN (SELECT id FROM pushes WHERE connector_id = $1 \
+     AND state IN ('queued', 'waiting', 'held', 'failed') LIMIT 10000 FOR UPDATE)";
 
 pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Timestamp) -> Sql<()> {
     // Whoever accepts a push for it waits for this, and then finds it removed.
@@ -132,7 +144,7 @@ pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Tim
          AND state IN ('queued', 'waiting', 'held', 'failed'))",
         &[&id.0],
     )?;
-    conn.run(CANCEL_ALL, &[&id.0, &now.as_millis()])?;
+    while conn.run(CANCEL_SOME, &[&id.0, &now.as_millis()])? > 0 {}
     // Last, since a request may have been begun until its push's row was waited for.
     refuse_sending(conn, name, id)?;
     vault::erase(conn, id)?;

@@ -446,12 +446,7 @@ impl Store for PostgresStore {
     }
 
     fn data_version(&self) -> Result<i64> {
-        let version = self.pool.glance(|conn| {
-            conn.one("SELECT coalesce(max(changed), 0) FROM connectors", &[], |row| {
-                get(row, 0)
-            })
-        })?;
-        Ok(version.unwrap_or(0))
+        self.pool.glance(connectors::version)
     }
 
     fn backup(&self, _path: &Path) -> Result<()> {
