@@ -186,6 +186,10 @@ impl PostgresStore {
         self.key.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn in_hand(&self) -> Vec<PushId> {
+        lock(&self.held).keys().copied().collect()
+    }
+
     fn limits(&self, connector: ConnectorId) -> Option<Limits> {
         lock(&self.acting).get(&connector).map(|(limits, _)| *limits)
     }
@@ -309,9 +313,14 @@ impl Store for PostgresStore {
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {
         let me = self.lease.me(&self.pool)?;
         let limits = self.limits(connector);
-        let claimed = self
-            .pool
-            .note(|conn| claim::claim(conn, connector, limits, me, now, busy))?;
+        let mut again = false;
+        let claimed = self.pool.note(|conn| {
+            // What was lost may have been the answer to the commit: then there is a claim that nobody knows of.
+            if std::mem::replace(&mut again, true) {
+                claim::let_go(conn, me, &self.in_hand())?;
+            }
+            claim::claim(conn, connector, limits, me, now, busy)
+        })?;
         match claimed {
             Some((id, _)) => self.load(id),
             None => Ok(None),
@@ -382,7 +391,11 @@ impl Store for PostgresStore {
     fn interrupted(&self) -> Result<Vec<PushId>> {
         let me = self.lease.me(&self.pool)?;
         let lease = self.pool.address.lease;
-        let found = self.pool.note(|conn| claim::interrupted(conn, me, lease))?;
+        let in_hand = self.in_hand();
+        let found = self.pool.note(|conn| {
+            claim::let_go(conn, me, &in_hand)?;
+            claim::interrupted(conn, me, lease)
+        })?;
         let mut held = lock(&self.held);
         let ids = found.iter().map(|(id, _)| *id).collect();
         for (id, place) in found {
