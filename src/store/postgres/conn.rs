@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
-use super::address::{Address, CONNECT_PATIENCE};
+use super::address::Address;
 use super::fault::{Fault, Sql};
 use crate::error::{Error, Result};
 
@@ -90,18 +90,19 @@ impl Conn {
     /// `patience`: how long one statement may take.
     pub(super) fn open(io: &Io, address: &Address, patience: Duration) -> Sql<Conn> {
         let address = address.clone();
+        let limit = address.patience();
         let task = io.handle.spawn(async move {
-            let (client, driver) = address.connect().await?;
+            let (client, driver) = address.connect(None).await?;
             tokio::spawn(driver);
             client.batch_execute(&address.session(patience)).await?;
             Ok(client)
         });
         let abort = task.abort_handle();
-        let client = wait(CONNECT_PATIENCE, task).unwrap_or_else(|| {
+        let client = wait(limit, task).unwrap_or_else(|| {
             abort.abort();
             Ok(Err(Fault::Broken(format!(
                 "no connection within {} s",
-                CONNECT_PATIENCE.as_secs()
+                limit.as_secs()
             ))))
         });
         Ok(Conn {

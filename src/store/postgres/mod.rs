@@ -27,6 +27,7 @@ pub(in crate::store) mod tests;
 mod text;
 mod tls;
 mod vault;
+mod ways;
 
 use std::collections::HashMap;
 use std::path::Path;
