@@ -20,6 +20,8 @@ mod figures;
 mod hosts;
 #[path = "postgres/languages.rs"]
 mod languages;
+#[path = "postgres/login.rs"]
+mod login;
 #[path = "postgres/moving.rs"]
 mod moving;
 #[path = "postgres/proxy.rs"]

@@ -169,7 +169,8 @@ impl Pool {
                 "the connection to the PostgreSQL server was cut during a commit, and it cannot be told whether it \
                  was stored ({why}); look before calling again"
             );
-            Error::new(ErrorKind::Busy, message)
+            // Not `Busy`: whoever just calls again may store it twice.
+            Error::new(ErrorKind::Store, message)
         };
         let started = Instant::now();
         loop {

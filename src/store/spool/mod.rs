@@ -234,9 +234,14 @@ impl Store for SpooledStore {
             }
             Err(lost) => {
                 self.keys.settle_again(settled);
-                match lost.error.kind() {
-                    ErrorKind::Busy => self.spool(&key, pushes, lost.in_doubt, retention, now),
-                    _ => Err(lost.error),
+                if !lost.in_doubt && lost.error.kind() != ErrorKind::Busy {
+                    return Err(lost.error);
+                }
+                let spooled = self.spool(&key, pushes, lost.in_doubt, retention, now);
+                match spooled {
+                    // That it may be stored all the same is what the caller has to know.
+                    Err(_) if lost.in_doubt => Err(lost.error),
+                    spooled => spooled,
                 }
             }
         }
