@@ -28,6 +28,8 @@ mod moving;
 mod proxy;
 #[path = "crash/server.rs"]
 mod server;
+#[path = "postgres/silence.rs"]
+mod silence;
 #[path = "postgres/spool.rs"]
 mod spool;
 mod support;

@@ -48,6 +48,8 @@ impl Io {
                     // An error says that the store is gone, which is an end as well.
                     let _ = ended.wait_for(|ended| *ended).await;
                 });
+                // Dropping it would wait for names that are being looked up.
+                runtime.shutdown_background();
             })
             .map_err(failed)?;
         Ok(Io {

@@ -38,7 +38,6 @@ use zeroize::Zeroizing;
 
 use self::address::Address;
 use self::lease::Lease;
-pub(in crate::store) use self::pool::Lost;
 use self::pool::Pool;
 use self::record::Held;
 use self::row::get;
@@ -47,7 +46,8 @@ use super::room::{Room, refuse_overflow};
 use super::sqlite::KeySource;
 use super::sqlite::enqueue::make_ready;
 use super::{
-    Claim, Counts, Health, Limits, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered,
+    Claim, Counts, Health, Limits, Lost, NewConnector, Outcome, Retention, Store, StoredConnector,
+    Undelivered,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushState, PushStatus, Tally, Timestamp};
@@ -474,7 +474,11 @@ impl Store for PostgresStore {
     }
 
     fn close(&self) -> Result<()> {
-        self.pool.close();
+        self.close_within(pool::PATIENCE)
+    }
+
+    fn close_within(&self, patience: Duration) -> Result<()> {
+        self.pool.close(patience);
         Ok(())
     }
 }
