@@ -7,6 +7,8 @@
 
 mod address;
 mod arrive;
+#[cfg(test)]
+mod arrive_tests;
 mod claim;
 mod conn;
 mod connectors;
@@ -45,6 +47,7 @@ use self::vault::KeyHolder;
 use super::room::{Room, refuse_overflow};
 use super::sqlite::KeySource;
 use super::sqlite::enqueue::make_ready;
+use super::transfer::{Give, Origin};
 use super::{
     Claim, Counts, Health, Limits, Lost, NewConnector, Outcome, Retention, Store, StoredConnector,
     Undelivered,
@@ -87,19 +90,21 @@ impl PostgresStore {
         })
     }
 
-    /// Takes over an outbox whose rows `give` gives out, into a schema without any; where it is now, as people know it.
-    pub(crate) fn import(
-        &self,
-        instance: &str,
-        give: &mut dyn FnMut(&mut super::transfer::Take<'_>) -> Result<()>,
-    ) -> Result<String> {
-        self.pool.write(|conn| arrive::import(conn, instance, give))?;
+    /// Takes over an outbox whose rows `give` gives out, into a schema without any.
+    pub(crate) fn import(&self, origin: &Origin, give: &mut Give<'_>) -> Result<(), Lost> {
+        self.pool
+            .write_or_tell(|conn| arrive::import(conn, origin, give))?;
         self.lease.tell();
-        Ok(self.pool.address.named())
+        Ok(())
+    }
+
+    /// Where it is, as people know it.
+    pub(crate) fn named(&self) -> String {
+        self.pool.address.named()
     }
 
     /// The number that tells this outbox from every other.
-    pub(in crate::store) fn instance(&self) -> Result<String> {
+    pub(crate) fn instance(&self) -> Result<String> {
         let instance = self.pool.glance(|conn| {
             conn.one("SELECT value FROM meta WHERE name = 'instance'", &[], |row| {
                 get(row, 0)

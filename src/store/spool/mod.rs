@@ -67,9 +67,7 @@ impl SpooledStore {
         usual: &TlsPolicy,
         retention: Retention,
     ) -> Result<SpooledStore> {
-        // The spool has no secrets, and so no key.
-        let near = Arc::new(SqliteStore::open(spool, KeySource::Default)?);
-        near.become_spool()?;
+        let near = Arc::new(SqliteStore::open_spool(spool)?);
         let far = Arc::new(Far::new(url, key, usual, Arc::clone(&near)));
         match far.get() {
             Err(error) if error.kind() != ErrorKind::Busy => return Err(error),
