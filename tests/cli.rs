@@ -234,6 +234,20 @@ fn wrong_usage_ends_with_2_on_standard_error() {
     }
 }
 
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn what_needs_the_feature_of_postgresql_names_it() {
+    let place = Place::new();
+    let refused = place.run(&["migrate", "--from", "a.db", "--to", "postgres://h/d"]);
+    assert_eq!(code(&refused), 2);
+    assert!(err(&refused).contains("feature `postgres`"), "{}", err(&refused));
+    let refused = casehook()
+        .args(["--db", "postgres://h/d", "--spool", "s", "stats"])
+        .output()
+        .unwrap();
+    assert!(err(&refused).contains("feature `postgres`"), "{}", err(&refused));
+}
+
 #[test]
 fn errors_are_one_json_document_on_standard_output_with_json() {
     for (args, code_name, exit) in [

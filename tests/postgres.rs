@@ -20,12 +20,16 @@ mod figures;
 mod hosts;
 #[path = "postgres/languages.rs"]
 mod languages;
+#[path = "postgres/login.rs"]
+mod login;
 #[path = "postgres/moving.rs"]
 mod moving;
 #[path = "postgres/proxy.rs"]
 mod proxy;
 #[path = "crash/server.rs"]
 mod server;
+#[path = "postgres/silence.rs"]
+mod silence;
 #[path = "postgres/spool.rs"]
 mod spool;
 mod support;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::place::Place;
 use crate::clock::{Clock, SystemClock};
@@ -192,6 +192,7 @@ impl Core {
     }
 
     pub(super) fn shutdown(&self, timeout: Duration) -> Result<()> {
+        let begun = Instant::now();
         self.shut.store(true, Ordering::Release);
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
         let all_ended = workers.is_none_or(|workers| workers.stop(timeout));
@@ -201,7 +202,7 @@ impl Core {
             log::warn!("closed with a thread still under way");
             return Ok(());
         }
-        let closed = self.store.close();
+        let closed = self.store.close_within(timeout.saturating_sub(begun.elapsed()));
         self.closed.store(true, Ordering::Release);
         self.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
         closed

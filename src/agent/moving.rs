@@ -11,12 +11,13 @@ use crate::options::Options;
 use crate::process::{DrainLock, ProcessGuard, location};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::{KeySource, SqliteStore};
+use crate::store::transfer::Destination;
 
 impl Agent {
     /// Moves the outbox of the file `from` to the PostgreSQL database `to`, a URL as for [`Agent::open`], whose schema
     /// holds no connectors yet: connectors with their secrets, pushes under their numbers, links, comment marks and
-    /// history, all of it or nothing. The file stays, delivers nothing more, and opens no more. Begun again after a
-    /// crash, it ends what was begun.
+    /// history, all of it or nothing. The file stays, delivers nothing more, and opens no more. After a crash the file
+    /// is refused as one that is being moved, until the same call is made again and ends what was begun.
     ///
     /// Secrets stay sealed as they are: give every host the key that the file had (the 64 digits in `<file>.key`, where
     /// no other was given).
@@ -48,10 +49,14 @@ impl Agent {
             return Err(Error::new(ErrorKind::Busy, message).at("from"));
         }
         let key = || options.key.clone().map_or(KeySource::Default, KeySource::Given);
-        let source = SqliteStore::open(path, key())?;
+        let source = SqliteStore::open_to_depart(path, key())?;
         let target = PostgresStore::open(to, key(), &options.settings.tls())?;
         let now = SystemClock::new().now().wall;
-        let moved = source.hand_over(now, |instance, give| target.import(instance, give));
+        let destination = Destination {
+            instance: target.instance()?,
+            named: target.named(),
+        };
+        let moved = source.hand_over(&destination, now, |origin, give| target.import(origin, give));
         lock.release();
         moved
     }

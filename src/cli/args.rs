@@ -74,7 +74,7 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) trust_location: bool,
     /// File that takes pushes while the PostgreSQL server cannot be reached
-    #[cfg(feature = "postgres")]
+    #[cfg_attr(not(feature = "postgres"), arg(hide = true))]
     #[arg(
         long,
         value_name = "FILE",
@@ -331,7 +331,7 @@ in the case system, then:
         id: i64,
     },
     /// Move the outbox of a file to a PostgreSQL database
-    #[cfg(feature = "postgres")]
+    #[cfg_attr(not(feature = "postgres"), command(hide = true))]
     #[command(
         after_help = "Stop what drains the file first. The file stays, and neither delivers nor opens afterwards.
 Secrets stay sealed: give every host the key that the file had (FILE.key) in CASEHOOK_KEY."

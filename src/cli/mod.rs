@@ -177,19 +177,7 @@ fn dispatch(session: &mut Session<'_>, verb: &Verb) -> Result<i32, Failure> {
             session.reading(|s, agent| pushes::adopt(s, agent, (*id).into(), external_id))
         }
         Verb::Discard { id } => session.reading(|s, agent| pushes::discard(s, agent, (*id).into())),
-        #[cfg(feature = "postgres")]
-        Verb::Migrate { from, to } => {
-            Agent::migrate(from, to, &session.options()?)?;
-            let text = format!(
-                "Moved the outbox of {}; open the database server from now on.",
-                from.display()
-            );
-            session.out.text(&text);
-            session
-                .out
-                .json(&serde_json::json!({"moved": from.to_string_lossy()}));
-            Ok(failure::OK)
-        }
+        Verb::Migrate { from, to } => migrate(session, from, to),
         Verb::Stats { format } => session.reading(|s, agent| connectors::stats(s, agent, *format)),
         Verb::Import {
             file,
@@ -307,7 +295,6 @@ impl Session<'_> {
             options = options.key(input::key(file)?);
         }
         options = options.trust_location(global.trust_location);
-        #[cfg(feature = "postgres")]
         if let Some(spool) = global.spool.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             options = options.spool(spool);
         }
@@ -321,6 +308,26 @@ impl Session<'_> {
             None => format!("`casehook {rest}`"),
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+fn migrate(session: &mut Session<'_>, from: &Path, to: &str) -> Result<i32, Failure> {
+    Agent::migrate(from, to, &session.options()?)?;
+    let text = format!(
+        "Moved the outbox of {}; open the database server from now on.",
+        from.display()
+    );
+    session.out.text(&text);
+    session
+        .out
+        .json(&serde_json::json!({"moved": from.to_string_lossy()}));
+    Ok(failure::OK)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn migrate(_: &mut Session<'_>, _: &Path, _: &str) -> Result<i32, Failure> {
+    let message = "this casehook was built without PostgreSQL; build it with the feature `postgres`";
+    Err(Failure::usage(message))
 }
 
 /// A word as a shell takes it.

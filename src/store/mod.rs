@@ -3,6 +3,8 @@
 //! Every writing call is one transaction: it has happened, durably, when it returns `Ok`, and not at all when
 //! it returns an error.
 
+#[cfg(feature = "postgres")]
+use crate::error::Error;
 use crate::error::Result;
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushStatus, Tally, Timestamp};
 use crate::outbox::{Claim, ConnectorId, Health, NewPush, Outcome, Progress};
@@ -240,4 +242,27 @@ pub(crate) trait Store: Send + Sync {
     fn backup(&self, path: &std::path::Path) -> Result<()>;
     /// Closes it; calls at work end first, later ones err with `Closed`. Closing again does nothing.
     fn close(&self) -> Result<()>;
+    /// The same, where calls at work may wait for the network: after so long they are ended.
+    fn close_within(&self, _patience: std::time::Duration) -> Result<()> {
+        self.close()
+    }
+}
+
+/// Work that is not known to be stored.
+#[cfg(feature = "postgres")]
+pub(crate) struct Lost {
+    pub(crate) error: Error,
+    /// Whether it may be stored all the same.
+    pub(crate) in_doubt: bool,
+}
+
+#[cfg(feature = "postgres")]
+impl Lost {
+    /// It is not stored.
+    pub(crate) fn entirely(error: Error) -> Lost {
+        Lost {
+            error,
+            in_doubt: false,
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! An outbox on its way from one store to another: every row of every table, in an order in which they can be put down.
 
+use crate::error::Result;
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -26,7 +28,26 @@ pub(crate) struct Table {
 }
 
 /// Takes one row.
-pub(crate) type Take<'a> = dyn FnMut(&'static Table, &[Cell]) -> crate::error::Result<()> + 'a;
+pub(crate) type Take<'a> = dyn FnMut(&'static Table, &[Cell]) -> Result<()> + 'a;
+
+/// Gives every row out.
+pub(crate) type Give<'a> = dyn FnMut(&mut Take<'_>) -> Result<()> + 'a;
+
+/// The outbox that moves.
+pub(crate) struct Origin {
+    /// The number that tells it from every other.
+    pub(crate) instance: String,
+    /// The highest number that a push was given, be the push still there or not: links and orders are told by them.
+    pub(crate) last_push: i64,
+}
+
+/// Where it moves to.
+pub(crate) struct Destination {
+    /// The number that tells the outbox there from every other.
+    pub(crate) instance: String,
+    /// As people know it.
+    pub(crate) named: String,
+}
 
 use Kind::{Bytes, Flag, Int, Text};
 

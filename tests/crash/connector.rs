@@ -29,6 +29,10 @@ pub fn to(base: &str, lane: &str) -> Connector {
             config["findIncidentResponseKey"] = json!("issues[].id");
         }
         "hold" => config["onUncertainCreate"] = json!("hold"),
+        "alone" => {
+            config["onUncertainCreate"] = json!("retry");
+            config["maxInFlight"] = json!(1);
+        }
         _ => config["onUncertainCreate"] = json!("retry"),
     }
     Connector::from_json(&json!({ "config": config }).to_string()).unwrap()

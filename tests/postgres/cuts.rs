@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use casehook::{Agent, Case, ErrorKind, Options, PushId, PushState};
+use casehook::{Agent, Case, ErrorKind, Options, PushId, PushState, PushStatus};
 
 use crate::connector;
 use crate::database;
@@ -16,10 +16,10 @@ fn options() -> Options {
 }
 
 /// Pushes until it is taken.
-fn push(agent: &Agent, case: &Case) -> PushId {
+fn push(agent: &Agent, connector: &str, case: &Case) -> PushId {
     let started = Instant::now();
     loop {
-        match agent.push("keys", case) {
+        match agent.push(connector, case) {
             Ok(id) => return id,
             Err(error) => {
                 assert!(error.is_retryable() && started.elapsed() < PATIENCE, "{error}");
@@ -27,6 +27,51 @@ fn push(agent: &Agent, case: &Case) -> PushId {
             }
         }
     }
+}
+
+fn wait(agent: &Agent, id: PushId) -> PushStatus {
+    let started = Instant::now();
+    loop {
+        match agent.wait(id, PATIENCE) {
+            Ok(status) => return status,
+            Err(error) => assert!(error.is_retryable() && started.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_cut_at_any_step_leaves_room_for_the_next_push() {
+    let Some(database) = database::shared() else {
+        return;
+    };
+    let target = Server::start();
+    let proxy = Proxy::to(database.port);
+    let url = format!("{}&lease=600", database.url_at(proxy.port, &database.schema()));
+    let agent = Agent::open(&url, options()).unwrap();
+    agent
+        .configure("alone", &connector::to(&target.url(), "alone"))
+        .unwrap();
+    let mut cuts = 0;
+    for step in 0..25 {
+        for answers_lost in [false, true] {
+            proxy.cut_at(step, answers_lost);
+            let id = push(
+                &agent,
+                "alone",
+                &Case::new("1").id(format!("{step}{answers_lost}")),
+            );
+            let status = wait(&agent, id);
+            assert_eq!(
+                status.state,
+                PushState::Delivered,
+                "{step} {answers_lost}: {status:?}"
+            );
+            cuts += usize::from(proxy.was_cut());
+            proxy.mend();
+        }
+    }
+    assert!(cuts > 10, "{cuts}");
+    agent.close(Duration::from_secs(5)).unwrap();
 }
 
 #[test]
@@ -52,14 +97,8 @@ fn a_cut_at_any_step_loses_nothing_and_repeats_nothing() {
                 .id(name.as_str())
                 .comment("a", "first")
                 .comment("b", "second");
-            let id = push(&agent, &case);
-            let started = Instant::now();
-            let status = loop {
-                match agent.wait(id, PATIENCE) {
-                    Ok(status) => break status,
-                    Err(error) => assert!(error.is_retryable() && started.elapsed() < PATIENCE, "{error}"),
-                }
-            };
+            let id = push(&agent, "keys", &case);
+            let status = wait(&agent, id);
             assert_eq!(
                 status.state,
                 PushState::Delivered,
@@ -106,7 +145,7 @@ fn a_database_that_is_away_is_a_retryable_error_and_work_goes_on_when_it_is_back
         "{error}"
     );
     proxy.mend();
-    let id = push(&agent, &Case::new("2").id("back"));
+    let id = push(&agent, "keys", &Case::new("2").id("back"));
     assert_eq!(agent.wait(id, PATIENCE).unwrap().state, PushState::Delivered);
     proxy.close();
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 pub struct Proxy {
     pub port: u16,
@@ -19,6 +19,9 @@ struct Way {
     closed: AtomicBool,
     cuts: AtomicI64,
     streams: Mutex<Vec<TcpStream>>,
+    /// Nothing passes, and nothing is cut.
+    frozen: Mutex<bool>,
+    thawed: Condvar,
 }
 
 impl Proxy {
@@ -31,6 +34,8 @@ impl Proxy {
             closed: AtomicBool::new(false),
             cuts: AtomicI64::new(0),
             streams: Mutex::default(),
+            frozen: Mutex::new(false),
+            thawed: Condvar::new(),
         });
         let proxy = Proxy {
             port: listener.local_addr().unwrap().port(),
@@ -59,6 +64,16 @@ impl Proxy {
     pub fn close(&self) {
         self.way.closed.store(true, Ordering::SeqCst);
         self.way.cut();
+    }
+
+    /// From now on it is silent, until it is thawed: connections stay and are taken, and nothing comes through.
+    pub fn freeze(&self) {
+        *self.way.frozen.lock().unwrap() = true;
+    }
+
+    pub fn thaw(&self) {
+        *self.way.frozen.lock().unwrap() = false;
+        self.way.thawed.notify_all();
     }
 
     pub fn mend(&self) {
@@ -91,6 +106,8 @@ impl Way {
     fn pump(&self, mut from: TcpStream, mut to: TcpStream, of_client: bool) {
         let mut bytes = [0; 64 * 1024];
         while let Ok(n) = from.read(&mut bytes) {
+            let frozen = self.frozen.lock().unwrap();
+            drop(self.thawed.wait_while(frozen, |frozen| *frozen).unwrap());
             let lost = self.answers_lost.load(Ordering::SeqCst);
             if n == 0 || (!of_client && lost && self.passes.load(Ordering::SeqCst) == 0 && self.strike()) {
                 break;

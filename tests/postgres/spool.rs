@@ -168,6 +168,12 @@ fn a_host_that_starts_while_the_database_is_away_pushes_to_what_it_knew() {
     proxy.mend();
     delivered(&agent, id);
     agent.close(PATIENCE).unwrap();
+    // Nor by itself: what is pushed there would go nowhere.
+    let alone = Agent::open(&spool, Options::new()).unwrap_err();
+    assert_eq!(alone.kind(), ErrorKind::Argument, "{alone}");
+    assert!(alone.to_string().contains("is the spool of"), "{alone}");
+    let moved = Agent::migrate(&spool, &database.url(&database.schema()), &Options::new()).unwrap_err();
+    assert_eq!(moved.kind(), ErrorKind::Argument, "{moved}");
     let refused = Agent::open(folder.path().join("a.db"), options(&spool)).unwrap_err();
     assert_eq!(refused.field(), Some("spool"), "{refused}");
 }

@@ -3,20 +3,19 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, Notification};
 use url::form_urlencoded;
 
 use super::fault::Sql;
 use super::tls::Tls;
+use super::ways::{Driver, PORT, Ways};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Identity, Roots, TlsPolicy, Verification};
 
-/// How long a connection may take to be there.
-pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Where casehook's tables are when the URL names no `schema`.
 const SCHEMA: &str = "casehook";
-const PORT: u16 = 5432;
 /// How long a lease lasts by the server's clock when the URL names no `lease`, and the seconds that it may name.
 const LEASE: Duration = Duration::from_secs(20);
 const LEASES: std::ops::RangeInclusive<u64> = 3..=600;
@@ -27,15 +26,12 @@ const SCHEMA_BYTES: usize = 50;
 #[derive(Clone)]
 pub(super) struct Address {
     config: Config,
+    ways: Ways,
     tls: Option<Tls>,
     pub(super) schema: String,
     /// How long a host may be silent before others take over what it has in hand.
     pub(super) lease: Duration,
 }
-
-/// A socket to the server, driven to its end.
-pub(super) type Driver =
-    std::pin::Pin<Box<dyn Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send>>;
 
 impl Address {
     /// Takes a URL apart. `usual` is how certificates are verified where the URL does not say.
@@ -49,12 +45,13 @@ impl Address {
             ..Own::default()
         };
         let mut rest = form_urlencoded::Serializer::new(String::new());
+        // In this kind of URL a plus is a plus.
+        let query = query.replace('+', "%2B");
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !own.take(&name, &value)? {
                 rest.append_pair(&name, &value);
             }
         }
-        // Its own parser takes a plus for what it is.
         let rest = rest.finish().replace('+', "%20");
         let whole = match rest.as_str() {
             "" => place.to_owned(),
@@ -74,9 +71,6 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("casehook");
         }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_PATIENCE);
-        }
         config.keepalives_idle(Duration::from_secs(15));
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
@@ -88,6 +82,7 @@ impl Address {
         });
         check_schema(&own.schema)?;
         Ok(Address {
+            ways: Ways::of(&config).map_err(refused)?,
             config,
             tls,
             schema: own.schema,
@@ -95,35 +90,17 @@ impl Address {
         })
     }
 
-    /// A connection and what drives it.
-    pub(super) async fn connect(&self) -> Sql<(Client, Driver)> {
-        Ok(match &self.tls {
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
-                (client, Box::pin(connection) as Driver)
-            }
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                (client, Box::pin(connection) as Driver)
-            }
-        })
+    /// A connection and what drives it; with `heard` it listens, and messages go there.
+    pub(super) async fn connect(
+        &self,
+        heard: Option<mpsc::UnboundedSender<Notification>>,
+    ) -> Sql<(Client, Driver)> {
+        self.ways.first(self.tls.as_ref(), heard.as_ref()).await
     }
 
-    /// A connection that listens, with its messages.
-    pub(super) async fn listen(
-        &self,
-        heard: tokio::sync::mpsc::UnboundedSender<tokio_postgres::Notification>,
-    ) -> Sql<(Client, Driver)> {
-        Ok(match &self.tls {
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
-                (client, listening(connection, heard))
-            }
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                (client, listening(connection, heard))
-            }
-        })
+    /// How long a connection may take to be there.
+    pub(super) fn patience(&self) -> Duration {
+        self.ways.patience()
     }
 
     /// What a session is set to: casehook's tables, durable commits, and an end to whatever lasts too long.
@@ -163,24 +140,6 @@ impl Address {
             self.schema
         )
     }
-}
-
-fn listening<S>(
-    mut connection: tokio_postgres::Connection<tokio_postgres::Socket, S>,
-    heard: tokio::sync::mpsc::UnboundedSender<tokio_postgres::Notification>,
-) -> Driver
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    Box::pin(async move {
-        while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-            if let tokio_postgres::AsyncMessage::Notification(notification) = message? {
-                // Nobody listens any more when the store is being closed.
-                let _ = heard.send(notification);
-            }
-        }
-        Ok(())
-    })
 }
 
 /// The parameters that the driver does not know.
@@ -260,8 +219,7 @@ impl Own {
             }
             _ => return Err(refused("sslcert and sslkey belong together; give both")),
         }
-        let port = config.get_ports().first().copied().unwrap_or(PORT);
-        Ok(Some(Tls { policy, port }))
+        Ok(Some(Tls { policy, port: PORT }))
     }
 }
 
@@ -369,6 +327,29 @@ mod tests {
             let text = refusal(url);
             assert!(text.contains(word) && !text.contains("hunter2"), "{url}: {text}");
         }
+    }
+
+    #[test]
+    fn a_plus_is_a_plus_and_only_percent_signs_are_decoded() {
+        let address = parse("postgres://h/d?user=a+b&password=c+d%20e%2Bf&application_name=x%26y").unwrap();
+        assert_eq!(address.config.get_user(), Some("a+b"));
+        assert_eq!(address.config.get_password(), Some(&b"c+d e+f"[..]));
+        assert_eq!(address.config.get_application_name(), Some("x&y"));
+        let missing = refusal("postgres://h/d?sslrootcert=/a+b.pem");
+        assert!(missing.contains("/a+b.pem"), "{missing}");
+    }
+
+    #[test]
+    fn servers_share_the_time_and_their_numbers_have_to_agree() {
+        let seconds = |url| parse(url).unwrap().patience().as_secs();
+        assert_eq!(seconds("postgres://h/d"), 5);
+        assert_eq!(seconds("postgres://h,i/d"), 5);
+        assert_eq!(seconds("postgres://h,i,j,k/d"), 8);
+        assert_eq!(seconds("postgres://h,i/d?connect_timeout=7"), 14);
+        let ports = refusal("postgres://h:1,i:2,j/d?port=5");
+        assert!(ports.contains("port"), "{ports}");
+        let addresses = refusal("postgres://h,i/d?hostaddr=127.0.0.1");
+        assert!(addresses.contains("hostaddr"), "{addresses}");
     }
 
     #[test]

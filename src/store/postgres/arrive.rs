@@ -6,21 +6,16 @@ use super::conn::Conn;
 use super::fault::{Fault, Sql};
 use super::row::get;
 use super::text::stored;
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::transfer::{Cell, Kind, TABLES, Table, Take};
+use crate::error::{Error, ErrorKind};
+use crate::store::transfer::{Cell, Give, Kind, Origin, TABLES, Table};
 
-/// Fills the empty schema with what `give` gives out. A database that was taken over already, as its number `instance`
-/// says, is left as it is.
-pub(super) fn import(
-    conn: &Conn,
-    instance: &str,
-    give: &mut dyn FnMut(&mut Take<'_>) -> Result<()>,
-) -> Sql<()> {
+/// Fills the empty schema with what `give` gives out. An outbox that was taken over already is left as it is.
+pub(super) fn import(conn: &Conn, origin: &Origin, give: &mut Give<'_>) -> Sql<()> {
     conn.batch("LOCK TABLE meta IN EXCLUSIVE MODE")?;
     let known = conn.one("SELECT value FROM meta WHERE name = 'moved_from'", &[], |row| {
         get::<String>(row, 0)
     })?;
-    if known.as_deref() == Some(instance) {
+    if known.as_ref() == Some(&origin.instance) {
         return Ok(());
     }
     let used = conn.one("SELECT 1 FROM connectors LIMIT 1", &[], |_| Ok(()))?;
@@ -48,12 +43,17 @@ pub(super) fn import(
         "UPDATE pushes SET owner = 0 WHERE state = 'sending'; \
          INSERT INTO gates (connector_id) SELECT id FROM connectors; \
          SELECT setval(pg_get_serial_sequence('connectors', 'id'), greatest((SELECT max(id) FROM connectors), 1)); \
-         SELECT setval(pg_get_serial_sequence('pushes', 'id'), greatest((SELECT max(id) FROM pushes), 1)); \
          SELECT setval(pg_get_serial_sequence('attempts', 'id'), greatest((SELECT max(id) FROM attempts), 1))",
+    )?;
+    // Above every number that was ever given, since a link and a push that took another's place name pushes that are gone.
+    conn.run(
+        "SELECT setval(pg_get_serial_sequence('pushes', 'id'), greatest($1, (SELECT max(id) FROM pushes), \
+         (SELECT max(superseded_by) FROM pushes), (SELECT max(last_push) FROM links), 1))",
+        &[&origin.last_push],
     )?;
     conn.run(
         "INSERT INTO meta (name, value) VALUES ('moved_from', $1)",
-        &[&instance],
+        &[&origin.instance],
     )?;
     Ok(())
 }

@@ -379,6 +379,18 @@ pub(super) fn begin(
     }))
 }
 
+/// Frees what this host claimed without having heard that it did, since nobody would send it, and it would count as under
+/// way as long as the host lives.
+pub(super) fn let_go(conn: &Conn, me: i64, in_hand: &[PushId]) -> Sql<()> {
+    let in_hand: Vec<i64> = in_hand.iter().map(|id| id.get()).collect();
+    conn.run(
+        "UPDATE pushes SET owner = NULL, probing = false WHERE id IN (SELECT id FROM pushes \
+         WHERE owner = $1 AND state <> 'sending' AND id <> ALL ($2) FOR UPDATE SKIP LOCKED)",
+        &[&me, &in_hand],
+    )?;
+    Ok(())
+}
+
 /// Takes over the pushes that were being sent by hosts that are gone, or by this one.
 pub(super) fn interrupted(conn: &Conn, me: i64, lease: Duration) -> Sql<Vec<(PushId, Held)>> {
     super::lease::expire(conn, me, lease)?;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
-use super::address::{Address, CONNECT_PATIENCE};
+use super::address::Address;
 use super::fault::{Fault, Sql};
 use crate::error::{Error, Result};
 
@@ -48,6 +48,8 @@ impl Io {
                     // An error says that the store is gone, which is an end as well.
                     let _ = ended.wait_for(|ended| *ended).await;
                 });
+                // Dropping it would wait for names that are being looked up.
+                runtime.shutdown_background();
             })
             .map_err(failed)?;
         Ok(Io {
@@ -90,18 +92,19 @@ impl Conn {
     /// `patience`: how long one statement may take.
     pub(super) fn open(io: &Io, address: &Address, patience: Duration) -> Sql<Conn> {
         let address = address.clone();
+        let limit = address.patience();
         let task = io.handle.spawn(async move {
-            let (client, driver) = address.connect().await?;
+            let (client, driver) = address.connect(None).await?;
             tokio::spawn(driver);
             client.batch_execute(&address.session(patience)).await?;
             Ok(client)
         });
         let abort = task.abort_handle();
-        let client = wait(CONNECT_PATIENCE, task).unwrap_or_else(|| {
+        let client = wait(limit, task).unwrap_or_else(|| {
             abort.abort();
             Ok(Err(Fault::Broken(format!(
                 "no connection within {} s",
-                CONNECT_PATIENCE.as_secs()
+                limit.as_secs()
             ))))
         });
         Ok(Conn {
@@ -112,7 +115,7 @@ impl Conn {
     }
 
     /// From now on one statement may take so long.
-    pub(super) fn hasten(&mut self, address: &Address, patience: Duration) -> Sql<()> {
+    pub(super) fn set_patience(&mut self, address: &Address, patience: Duration) -> Sql<()> {
         self.batch(&address.session(patience))?;
         self.patience = patience;
         Ok(())

@@ -105,20 +105,32 @@ pub(super) fn has_secrets(conn: &Conn, id: ConnectorId) -> Sql<bool> {
     Ok(found.is_some())
 }
 
-/// What a push opened is known to the next one of its case, should the connector come back.
-const CANCEL_ALL: &str = "WITH mine AS (SELECT id, state FROM pushes WHERE connector_id = $1 \
-       AND state IN ('queued', 'waiting', 'held', 'failed') FOR UPDATE), \
+/// Differs whenever any connector differs. A sum, since the highest number may be committed before a lower one is.
+pub(super) fn version(conn: &Conn) -> Sql<i64> {
+    let sum = conn.one(
+        "SELECT coalesce(sum(changed), 0)::bigint FROM connectors",
+        &[],
+        |row| get(row, 0),
+    )?;
+    Ok(sum.unwrap_or(0))
+}
+
+/// So many at a time, since each statement has a limit of its own to keep; the newest first, since what a push opened is known
+/// to the next one of its case, should the connector come back. Tells how many it cancelled.
+const CANCEL_SOME: &str = "WITH mine AS (SELECT id, state FROM pushes WHERE connector_id = $1 \
+       AND state IN ('queued', 'waiting', 'held', 'failed') ORDER BY id DESC LIMIT 10000 FOR UPDATE), \
      cancelled AS (UPDATE pushes AS p SET state = 'cancelled', ready = false, leads = false, owner = NULL, \
        fence = fence + 1, updated_at = $2, finished_at = $2 FROM mine WHERE p.id = mine.id \
        RETURNING p.id, mine.state AS before, p.lane, p.given_id, p.step, p.sent_to, p.external_id, p.external_title, \
-         p.external_url) \
-     INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
-     SELECT c.id, coalesce(p.sent_to, c.target), substr(p.lane, 3), p.external_id, p.external_title, p.external_url, \
-       0, $2 \
-     FROM cancelled AS p JOIN connectors AS c ON c.id = $1 \
-     WHERE p.before <> 'failed' AND p.step IN ('get', 'comment') AND p.lane LIKE 'c:%' AND p.given_id IS NULL \
-       AND p.external_id IS NOT NULL \
-     ORDER BY p.id DESC ON CONFLICT DO NOTHING";
+         p.external_url), \
+     linked AS (INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
+       SELECT c.id, coalesce(p.sent_to, c.target), substr(p.lane, 3), p.external_id, p.external_title, \
+         p.external_url, 0, $2 \
+       FROM cancelled AS p JOIN connectors AS c ON c.id = $1 \
+       WHERE p.before <> 'failed' AND p.step IN ('get', 'comment') AND p.lane LIKE 'c:%' AND p.given_id IS NULL \
+         AND p.external_id IS NOT NULL \
+       ORDER BY p.id DESC ON CONFLICT DO NOTHING) \
+     SELECT count(*) FROM cancelled";
 
 pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Timestamp) -> Sql<()> {
     // Whoever accepts a push for it waits for this, and then finds it removed.
@@ -137,7 +149,7 @@ pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Tim
          AND state IN ('queued', 'waiting', 'held', 'failed'))",
         &[&id.0],
     )?;
-    conn.run(CANCEL_ALL, &[&id.0, &now.as_millis()])?;
+    while cancel_some(conn, id, now)? > 0 {}
     // Last, since a request may have been begun until its push's row was waited for.
     refuse_sending(conn, name, id)?;
     vault::erase(conn, id)?;
@@ -147,6 +159,11 @@ pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Tim
         &[&id.0, &now.as_millis()],
     )?;
     Ok(())
+}
+
+fn cancel_some(conn: &Conn, id: ConnectorId, now: Timestamp) -> Sql<i64> {
+    let cancelled = conn.one(CANCEL_SOME, &[&id.0, &now.as_millis()], |row| get(row, 0))?;
+    Ok(cancelled.unwrap_or(0))
 }
 
 fn refuse_sending(conn: &Conn, name: &str, id: ConnectorId) -> Sql<()> {

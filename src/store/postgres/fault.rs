@@ -46,7 +46,13 @@ impl Fault {
                     let text = format!("{advice} (PostgreSQL: {} {})", db.code().code(), db.message());
                     Error::new(kind, text)
                 }
-                None => unreachable(&causes(&error)),
+                None => {
+                    let what = causes(&error);
+                    match SETTINGS.iter().find(|(said, _)| what.contains(said)) {
+                        Some((_, advice)) => Error::new(ErrorKind::Store, format!("{advice} ({what})")),
+                        None => unreachable(&what),
+                    }
+                }
             },
         }
     }
@@ -82,6 +88,32 @@ impl Fault {
         }
     }
 }
+
+/// What the driver says, in words alone, of a server that can be reached and is not going to be used as things are set; and
+/// what would be right.
+const SETTINGS: &[(&str, &str)] = &[
+    (
+        "password missing",
+        "the database server asks for a password; give one in the URL or in PGPASSWORD",
+    ),
+    (
+        "server does not support TLS",
+        "the database server speaks no TLS; switch it on there, or do without it: sslmode=disable",
+    ),
+    (
+        "no hostname provided",
+        "TLS needs the name of the database server; give it in the URL as host",
+    ),
+    (
+        "authentication error",
+        "the login that the database server asks for failed or is of an unknown kind; use scram-sha-256 or md5 there, and the \
+         user's password here",
+    ),
+    (
+        "invalid configuration",
+        "the database URL cannot be used as it is",
+    ),
+];
 
 fn unreachable(what: &str) -> Error {
     let message = format!("the PostgreSQL server cannot be reached; call again when it can: {what}");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_postgres::Client;
 
-use super::address::{Address, CONNECT_PATIENCE};
+use super::address::Address;
 use super::conn::Conn;
 use super::fault::{Fault, Sql};
 use super::pool::Pool;
@@ -221,7 +221,7 @@ impl Listener {
         let beat = self.address.lease / BEATS;
         let (sender, mut heard) = mpsc::unbounded_channel();
         let connected = async {
-            let (client, driver) = self.address.listen(sender).await?;
+            let (client, driver) = self.address.connect(Some(sender)).await?;
             tokio::spawn(driver);
             let set_up = format!(
                 "{}; LISTEN \"{}\"",
@@ -231,7 +231,7 @@ impl Listener {
             client.batch_execute(&set_up).await?;
             Ok(client)
         };
-        let client = within(CONNECT_PATIENCE, connected).await?;
+        let client = within(self.address.patience(), connected).await?;
         let own = client.query_one("SELECT pg_backend_pid()", &[]).await?;
         let own: i32 = get(&own, 0)?;
         // What happened before anybody listened.

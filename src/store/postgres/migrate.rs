@@ -1,5 +1,7 @@
 //! Which databases are taken, and how an older schema is brought up to date, also when ten hosts start at once.
 
+use std::time::Duration;
+
 use super::address::Address;
 use super::conn::{Conn, Io, STATEMENT_PATIENCE};
 use super::fault::{Fault, Sql};
@@ -26,10 +28,15 @@ const MIGRATIONS: &[Migration] = &[
         "0003_leads",
         include_str!("../../../migrations/postgres/0003_leads.sql"),
     ),
+    (
+        4,
+        "0004_counting",
+        include_str!("../../../migrations/postgres/0004_counting.sql"),
+    ),
 ];
 
-/// How long a host waits for another one that migrates, in milliseconds.
-const PATIENCE_MS: u64 = 5 * 60 * 1000;
+/// How long a host waits for another one that migrates.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// Brings the schema up to date, making it where there is none, each migration in a transaction of its own; the
 /// connection that it was done on.
@@ -37,20 +44,23 @@ const PATIENCE_MS: u64 = 5 * 60 * 1000;
 /// # Errors
 /// `SchemaTooNew` and `Corrupt` leave the database as it is; `Argument` for one that is not in UTF-8.
 pub(super) fn migrate(io: &Io, address: &Address) -> Result<Conn> {
-    let patience = std::time::Duration::from_millis(PATIENCE_MS);
-    let mut conn = Conn::open(io, address, patience).map_err(Fault::into_error)?;
-    bring_up(&conn, &address.schema)
-        .map_err(Fault::into_error)
-        .map_err(|error| {
-            let message = format!("{} was left untouched: {}", address.named(), error.message());
-            Error::new(error.kind(), message)
-        })?;
-    conn.hasten(address, STATEMENT_PATIENCE)
-        .map_err(Fault::into_error)?;
+    let mut conn = Conn::open(io, address, STATEMENT_PATIENCE).map_err(Fault::into_error)?;
+    let untouched = |fault: Fault| {
+        let error = fault.into_error();
+        let message = format!("{} was left untouched: {}", address.named(), error.message());
+        Error::new(error.kind(), message)
+    };
+    if !is_as_it_should_be(&conn, &address.schema).map_err(untouched)? {
+        conn.set_patience(address, PATIENCE).map_err(Fault::into_error)?;
+        bring_up(&conn, &address.schema).map_err(untouched)?;
+        conn.set_patience(address, STATEMENT_PATIENCE)
+            .map_err(Fault::into_error)?;
+    }
     Ok(conn)
 }
 
-fn bring_up(conn: &Conn, schema: &str) -> Sql<()> {
+/// Whether there is nothing to do; without a lock or any right but to read, for the many hosts that find it so.
+fn is_as_it_should_be(conn: &Conn, schema: &str) -> Sql<bool> {
     let encoding = conn.batch("SHOW server_encoding")?;
     if encoding.as_deref() != Some("UTF8") {
         let message = format!(
@@ -59,10 +69,10 @@ fn bring_up(conn: &Conn, schema: &str) -> Sql<()> {
         );
         return Err(Error::new(ErrorKind::Argument, message).at("path").into());
     }
-    // Without a lock or any right but to read, for the many hosts that find it as it should be.
-    if version(conn, schema)? == newest() {
-        return Ok(());
-    }
+    Ok(version(conn, schema)? == newest())
+}
+
+fn bring_up(conn: &Conn, schema: &str) -> Sql<()> {
     let next = |from: i32| MIGRATIONS.iter().find(|(number, ..)| *number > from);
     loop {
         conn.batch("BEGIN")?;
@@ -174,6 +184,10 @@ mod tests {
         (
             "0003_leads",
             "a08d0831112e513513222f92112e125c844a1c489b3db4a8058fc2eca85344d7",
+        ),
+        (
+            "0004_counting",
+            "16bdbb6663df583fc0d4de23307e190366b971279cc3750a23fb0e773998988c",
         ),
     ];
 

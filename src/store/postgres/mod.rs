@@ -7,6 +7,8 @@
 
 mod address;
 mod arrive;
+#[cfg(test)]
+mod arrive_tests;
 mod claim;
 mod conn;
 mod connectors;
@@ -27,6 +29,7 @@ pub(in crate::store) mod tests;
 mod text;
 mod tls;
 mod vault;
+mod ways;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,7 +40,6 @@ use zeroize::Zeroizing;
 
 use self::address::Address;
 use self::lease::Lease;
-pub(in crate::store) use self::pool::Lost;
 use self::pool::Pool;
 use self::record::Held;
 use self::row::get;
@@ -45,8 +47,10 @@ use self::vault::KeyHolder;
 use super::room::{Room, refuse_overflow};
 use super::sqlite::KeySource;
 use super::sqlite::enqueue::make_ready;
+use super::transfer::{Give, Origin};
 use super::{
-    Claim, Counts, Health, Limits, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered,
+    Claim, Counts, Health, Limits, Lost, NewConnector, Outcome, Retention, Store, StoredConnector,
+    Undelivered,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushState, PushStatus, Tally, Timestamp};
@@ -86,19 +90,21 @@ impl PostgresStore {
         })
     }
 
-    /// Takes over an outbox whose rows `give` gives out, into a schema without any; where it is now, as people know it.
-    pub(crate) fn import(
-        &self,
-        instance: &str,
-        give: &mut dyn FnMut(&mut super::transfer::Take<'_>) -> Result<()>,
-    ) -> Result<String> {
-        self.pool.write(|conn| arrive::import(conn, instance, give))?;
+    /// Takes over an outbox whose rows `give` gives out, into a schema without any.
+    pub(crate) fn import(&self, origin: &Origin, give: &mut Give<'_>) -> Result<(), Lost> {
+        self.pool
+            .write_or_tell(|conn| arrive::import(conn, origin, give))?;
         self.lease.tell();
-        Ok(self.pool.address.named())
+        Ok(())
+    }
+
+    /// Where it is, as people know it.
+    pub(crate) fn named(&self) -> String {
+        self.pool.address.named()
     }
 
     /// The number that tells this outbox from every other.
-    pub(in crate::store) fn instance(&self) -> Result<String> {
+    pub(crate) fn instance(&self) -> Result<String> {
         let instance = self.pool.glance(|conn| {
             conn.one("SELECT value FROM meta WHERE name = 'instance'", &[], |row| {
                 get(row, 0)
@@ -184,6 +190,10 @@ impl PostgresStore {
 
     fn key(&self) -> RwLockReadGuard<'_, KeyHolder> {
         self.key.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_hand(&self) -> Vec<PushId> {
+        lock(&self.held).keys().copied().collect()
     }
 
     fn limits(&self, connector: ConnectorId) -> Option<Limits> {
@@ -309,9 +319,14 @@ impl Store for PostgresStore {
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {
         let me = self.lease.me(&self.pool)?;
         let limits = self.limits(connector);
-        let claimed = self
-            .pool
-            .note(|conn| claim::claim(conn, connector, limits, me, now, busy))?;
+        let mut again = false;
+        let claimed = self.pool.note(|conn| {
+            // What was lost may have been the answer to the commit: then there is a claim that nobody knows of.
+            if std::mem::replace(&mut again, true) {
+                claim::let_go(conn, me, &self.in_hand())?;
+            }
+            claim::claim(conn, connector, limits, me, now, busy)
+        })?;
         match claimed {
             Some((id, _)) => self.load(id),
             None => Ok(None),
@@ -382,7 +397,11 @@ impl Store for PostgresStore {
     fn interrupted(&self) -> Result<Vec<PushId>> {
         let me = self.lease.me(&self.pool)?;
         let lease = self.pool.address.lease;
-        let found = self.pool.note(|conn| claim::interrupted(conn, me, lease))?;
+        let in_hand = self.in_hand();
+        let found = self.pool.note(|conn| {
+            claim::let_go(conn, me, &in_hand)?;
+            claim::interrupted(conn, me, lease)
+        })?;
         let mut held = lock(&self.held);
         let ids = found.iter().map(|(id, _)| *id).collect();
         for (id, place) in found {
@@ -446,12 +465,7 @@ impl Store for PostgresStore {
     }
 
     fn data_version(&self) -> Result<i64> {
-        let version = self.pool.glance(|conn| {
-            conn.one("SELECT coalesce(max(changed), 0) FROM connectors", &[], |row| {
-                get(row, 0)
-            })
-        })?;
-        Ok(version.unwrap_or(0))
+        self.pool.glance(connectors::version)
     }
 
     fn backup(&self, _path: &Path) -> Result<()> {
@@ -465,7 +479,11 @@ impl Store for PostgresStore {
     }
 
     fn close(&self) -> Result<()> {
-        self.pool.close();
+        self.close_within(pool::PATIENCE)
+    }
+
+    fn close_within(&self, patience: Duration) -> Result<()> {
+        self.pool.close(patience);
         Ok(())
     }
 }

@@ -9,11 +9,12 @@ use super::address::Address;
 use super::conn::{Conn, Io, STATEMENT_PATIENCE};
 use super::fault::{Fault, Sql};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::Lost;
 
 /// The connections that one store works on, beside the one that listens.
 const MOST: usize = 4;
-/// How long a call waits for one of them.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for one of them, and closing for the calls at work.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one of the connections that there are is waited for where the server has no more to give.
 const CROWDED: Duration = Duration::from_millis(100);
 /// How often work is begun anew when others were in its way, or the connection was cut before it was committed.
@@ -87,8 +88,9 @@ impl Pool {
             .map_err(|lost| lost.error)
     }
 
-    /// Closes the connections when the calls at work have ended, within limits. Later calls err with `Closed`.
-    pub(super) fn close(&self) {
+    /// Closes the connections when the calls at work have ended, but after `patience` in any case. Later calls err with
+    /// `Closed`.
+    pub(super) fn close(&self, patience: Duration) {
         let idle = {
             let mut state = self.lock();
             state.closed = true;
@@ -99,7 +101,7 @@ impl Pool {
         self.freed.notify_all();
         let at_work = self
             .freed
-            .wait_timeout_while(self.lock(), PATIENCE, |state| state.open > 0);
+            .wait_timeout_while(self.lock(), patience.min(PATIENCE), |state| state.open > 0);
         drop(at_work);
         self.io.stop();
     }
@@ -133,7 +135,6 @@ impl Pool {
                     return Ok(value);
                 }
                 Err(Ended::Undone(fault)) => {
-                    // Idle ones from before a restart of the server are as broken as this one.
                     match fault.is_broken() || conn.batch("ROLLBACK").is_err() {
                         true => self.discard(conn),
                         false => self.give_back(conn),
@@ -169,7 +170,8 @@ impl Pool {
                 "the connection to the PostgreSQL server was cut during a commit, and it cannot be told whether it \
                  was stored ({why}); look before calling again"
             );
-            Error::new(ErrorKind::Busy, message)
+            // Not `Busy`: whoever just calls again may store it twice.
+            Error::new(ErrorKind::Store, message)
         };
         let started = Instant::now();
         loop {
@@ -254,31 +256,22 @@ impl Pool {
         self.freed.notify_all();
     }
 
+    /// Gives a connection up, and the idle ones along with it: what broke it most likely broke them, and each would have to
+    /// be waited for to see that.
     fn discard(&self, conn: Conn) {
         drop(conn);
-        self.lock().open -= 1;
+        let idle = {
+            let mut state = self.lock();
+            let idle = std::mem::take(&mut state.idle);
+            state.open -= 1 + idle.len();
+            idle
+        };
+        drop(idle);
         self.freed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Work that is not known to be stored.
-pub(in crate::store) struct Lost {
-    pub(in crate::store) error: Error,
-    /// Whether it may be stored all the same.
-    pub(in crate::store) in_doubt: bool,
-}
-
-impl Lost {
-    /// It is not stored.
-    pub(in crate::store) fn entirely(error: Error) -> Lost {
-        Lost {
-            error,
-            in_doubt: false,
-        }
     }
 }
 

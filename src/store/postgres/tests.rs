@@ -12,7 +12,7 @@ use crate::store::conformance::conformance_suite;
 pub(in crate::store) mod server;
 
 /// A store in a schema of its own.
-fn open(server: &server::Server, schema: &str) -> PostgresStore {
+pub(super) fn open(server: &server::Server, schema: &str) -> PostgresStore {
     let key = KeySource::Given(Zeroizing::new([7; 32]));
     PostgresStore::open(&server.url(schema), key, &TlsPolicy::default()).unwrap()
 }
@@ -26,15 +26,15 @@ fn with_store(check: &dyn Fn(&dyn Store)) {
 
 conformance_suite!(super::with_store);
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-const RETENTION: Retention = Retention {
+pub(super) const RETENTION: Retention = Retention {
     max_queued: 1_000_000,
     history_age: Duration::from_secs(3_600),
     history_count: 1_000,
 };
 
-fn connector(store: &PostgresStore) -> ConnectorId {
+pub(super) fn connector(store: &dyn Store) -> ConnectorId {
     let connector = NewConnector {
         name: "tracker",
         config: "{}",
@@ -45,7 +45,7 @@ fn connector(store: &PostgresStore) -> ConnectorId {
     store.put_connector(&connector, NOW).unwrap().id
 }
 
-fn push(store: &PostgresStore, connector: ConnectorId, case: &str) -> PushId {
+pub(super) fn push(store: &dyn Store, connector: ConnectorId, case: &str) -> PushId {
     let push = NewPush {
         connector,
         case: Case::new("title").id(case),
@@ -55,7 +55,7 @@ fn push(store: &PostgresStore, connector: ConnectorId, case: &str) -> PushId {
     store.enqueue(vec![push], &RETENTION, NOW).unwrap()[0]
 }
 
-fn outcome(claim: &Claim, state: PushState) -> Outcome {
+pub(super) fn outcome(claim: &Claim, state: PushState) -> Outcome {
     Outcome {
         progress: Progress {
             state,
@@ -229,6 +229,98 @@ fn limits_and_moments_to_send_are_shared() {
             .unwrap()
             .is_some_and(|wait| wait > Duration::from_secs(3_000))
     );
+}
+
+#[test]
+fn a_claim_that_nobody_knows_of_is_free_again() {
+    let Some(server) = server::shared() else { return };
+    let schema = server.schema();
+    let (a, b) = (open(server, &schema), open(server, &schema));
+    let connector = connector(&a);
+    let id = push(&a, connector, "c");
+    let limits = Limits {
+        max_in_flight: 1,
+        min_interval: Duration::ZERO,
+    };
+    for store in [&a, &b] {
+        store.acts_on(connector, limits, &Health::default());
+    }
+    // As if the answer to the claim had been lost.
+    let me = a.lease.me(&a.pool).unwrap();
+    server.sql(&format!(
+        "UPDATE {schema}.pushes SET owner = {me}, probing = true"
+    ));
+    assert!(b.claim(connector, NOW, &[]).unwrap().is_none());
+    assert_eq!(a.interrupted().unwrap(), []);
+    assert_eq!(b.claim(connector, NOW, &[]).unwrap().unwrap().push.id, id);
+    assert_eq!(b.interrupted().unwrap(), []);
+    assert!(
+        a.claim(connector, NOW, &[]).unwrap().is_none(),
+        "the other has it in hand"
+    );
+}
+
+#[test]
+fn a_change_is_seen_that_began_before_one_that_was_seen() {
+    let Some(server) = server::shared() else { return };
+    let schema = server.schema();
+    let (a, b) = (open(server, &schema), open(server, &schema));
+    connector(&a);
+    let other = NewConnector {
+        name: "other",
+        config: "{}",
+        warnings: "[]",
+        target: "https://other.example",
+        secrets: None,
+    };
+    a.put_connector(&other, NOW).unwrap();
+    let mut seen = 0;
+    let changed = b.pool.write(|conn| {
+        super::connectors::set_paused(conn, "tracker", true, NOW)?;
+        a.set_paused("other", true, NOW)?;
+        seen = a.data_version()?;
+        Ok(())
+    });
+    changed.unwrap();
+    assert_ne!(a.data_version().unwrap(), seen);
+}
+
+#[test]
+fn many_changes_in_one_transaction_are_counted_in_many_places() {
+    let Some(server) = server::shared() else { return };
+    let schema = server.schema();
+    let store = open(server, &schema);
+    let connector = connector(&store);
+    for n in 0..3 {
+        push(&store, connector, &format!("one-{n}"));
+    }
+    let spread = format!("SELECT count(*) FROM {schema}.counters WHERE shard >> 32 <> 0");
+    assert_eq!(server.sql(&spread), "0", "each counts from the beginning");
+    const MANY: usize = 25_000;
+    server.sql(&format!(
+        "SET search_path TO {schema}; \
+         INSERT INTO pushes (connector_id, lane, state, ready, created_at, updated_at, due_at) \
+         SELECT {}, 'c:' || n, 'queued', true, n, n, n FROM generate_series(1, {MANY}) AS n",
+        connector.0
+    ));
+    let sum = |state: &str| {
+        let sql = format!("SELECT sum(n) FROM {schema}.counters WHERE state = '{state}'");
+        server.sql(&sql).parse::<usize>().unwrap()
+    };
+    assert_eq!(sum("queued"), MANY + 3);
+    store
+        .remove_connector("tracker", Undelivered::Cancel, NOW)
+        .unwrap();
+    assert_eq!((sum("queued"), sum("cancelled")), (0, MANY + 3));
+    let most = format!("SELECT max(abs(n)) <= 64 FROM {schema}.counters");
+    assert_eq!(server.sql(&most), "t");
+    let all = Retention {
+        history_count: u64::MAX,
+        ..RETENTION
+    };
+    store.prune(&all, NOW).unwrap();
+    assert_eq!((sum("queued"), sum("cancelled")), (0, MANY + 3));
+    assert_eq!(server.sql(&spread), "0", "added up");
 }
 
 #[test]

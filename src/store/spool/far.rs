@@ -84,6 +84,11 @@ impl Far {
         }
     }
 
+    /// The store, if it was opened.
+    pub(super) fn opened(&self) -> Option<&PostgresStore> {
+        self.store.get()
+    }
+
     /// Keeps what was seen of the connectors, for the time when they cannot be looked at. With `all`, there are no others.
     pub(super) fn saw(&self, connectors: &[StoredConnector], all: bool) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,9 +115,9 @@ impl Far {
         }
     }
 
-    pub(super) fn close(&self) -> Result<()> {
+    pub(super) fn close(&self, patience: Duration) -> Result<()> {
         self.closed.store(true, Ordering::Release);
-        self.store.get().map_or(Ok(()), Store::close)
+        self.opened().map_or(Ok(()), |store| store.close_within(patience))
     }
 
     fn open(&self, state: &mut State) -> Result<PostgresStore> {

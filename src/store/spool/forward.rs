@@ -19,8 +19,9 @@ use crate::store::{Retention, Store};
 
 /// How often it is looked for what other processes spooled, and how long a database that fails is left alone.
 const POLL: Duration = Duration::from_secs(1);
-/// How long closing waits for what is under way, once its connection is closed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long closing waits for what is under way, at most; and at least, once its connection is closed.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_millis(250);
 
 /// Forwards as long as it lives.
 pub(super) struct Forwarder {
@@ -81,26 +82,31 @@ impl Forwarder {
         self.line.work.ring();
     }
 
-    /// Waits for the end of what is under way, within limits.
-    pub(super) fn join(&self) {
+    /// Waits for the end of what is under way.
+    pub(super) fn wait(&self, patience: Duration) {
+        self.line.ended.wait_beyond(0, Some(patience.min(PATIENCE)));
+    }
+
+    /// The same for what ends by itself now, and gives way to other processes.
+    pub(super) fn join(&self, patience: Duration) {
         self.stop();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            self.line.ended.wait_beyond(0, Some(PATIENCE));
+            self.wait(patience.max(GRACE));
             if !thread.is_finished() && self.line.ended.count() == 0 {
                 log::warn!("closed while a push was being forwarded; the next start ends it");
                 return;
             }
             // A panic there has said so itself.
             let _ = thread.join();
+            self.line.lock.release();
         }
-        self.line.lock.release();
     }
 }
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
-        self.join();
+        self.join(PATIENCE);
     }
 }
 
@@ -130,6 +136,18 @@ impl Line {
                     self.pause();
                 }
             }
+        }
+        self.settle();
+    }
+
+    /// Tells the database which keys nobody is going to use again.
+    fn settle(&self) {
+        let settled = self.keys.take_settled();
+        if !settled.is_empty()
+            && let Some(far) = self.far.opened()
+            && let Err(error) = far.settle(&settled)
+        {
+            log::debug!("{} receipts stay in the database: {error}", settled.len());
         }
     }
 

@@ -13,18 +13,19 @@ mod tests;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use self::far::Far;
 use self::forward::Forwarder;
 use self::keys::Keys;
-use super::postgres::{Lost, PostgresStore};
+use super::postgres::PostgresStore;
 use super::sqlite::spool::Spooled;
 use super::sqlite::{KeySource, SqliteStore, random_id};
 use super::{
-    Claim, Counts, Health, Limits, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered,
+    Claim, Counts, Health, Limits, Lost, NewConnector, Outcome, Retention, Store, StoredConnector,
+    Undelivered,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attempt, Case, Filter, Link, PushId, PushState, PushStatus, Tally, Timestamp};
@@ -66,9 +67,7 @@ impl SpooledStore {
         usual: &TlsPolicy,
         retention: Retention,
     ) -> Result<SpooledStore> {
-        // The spool has no secrets, and so no key.
-        let near = Arc::new(SqliteStore::open(spool, KeySource::Default)?);
-        near.become_spool()?;
+        let near = Arc::new(SqliteStore::open_spool(spool)?);
         let far = Arc::new(Far::new(url, key, usual, Arc::clone(&near)));
         match far.get() {
             Err(error) if error.kind() != ErrorKind::Busy => return Err(error),
@@ -234,9 +233,14 @@ impl Store for SpooledStore {
             }
             Err(lost) => {
                 self.keys.settle_again(settled);
-                match lost.error.kind() {
-                    ErrorKind::Busy => self.spool(&key, pushes, lost.in_doubt, retention, now),
-                    _ => Err(lost.error),
+                if !lost.in_doubt && lost.error.kind() != ErrorKind::Busy {
+                    return Err(lost.error);
+                }
+                let spooled = self.spool(&key, pushes, lost.in_doubt, retention, now);
+                match spooled {
+                    // That it may be stored all the same is what the caller has to know.
+                    Err(_) if lost.in_doubt => Err(lost.error),
+                    spooled => spooled,
                 }
             }
         }
@@ -431,17 +435,17 @@ impl Store for SpooledStore {
     }
 
     fn close(&self) -> Result<()> {
+        self.close_within(forward::PATIENCE)
+    }
+
+    fn close_within(&self, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        let left = || patience.saturating_sub(begun.elapsed());
         self.forwarder.stop();
-        let settled = self.keys.take_settled();
-        if !settled.is_empty()
-            && let Ok(far) = self.far()
-            && let Err(error) = far.settle(&settled)
-        {
-            log::debug!("{} receipts stay in the database: {error}", settled.len());
-        }
+        self.forwarder.wait(left() / 2);
         // Ends what is under way there.
-        let far = self.far.close();
-        self.forwarder.join();
+        let far = self.far.close(left() / 2);
+        self.forwarder.join(left());
         self.near.close().and(far)
     }
 }

@@ -58,9 +58,7 @@ impl Scene {
     }
 
     fn near(&self) -> SqliteStore {
-        let near = SqliteStore::open(&self.folder.path("spool"), KeySource::Default).unwrap();
-        near.become_spool().unwrap();
-        near
+        SqliteStore::open_spool(&self.folder.path("spool")).unwrap()
     }
 
     fn pushes(&self, titles: &[&str]) -> Vec<NewPush> {
@@ -215,7 +213,20 @@ fn a_spool_is_of_one_database_and_no_outbox() {
     assert!(other.to_string().contains("another database"), "{other}");
     let outbox = SqliteStore::open(&scene.folder.path("outbox"), KeySource::Default).unwrap();
     outbox.put_connector(&document(), NOW).unwrap();
-    assert_eq!(outbox.become_spool().unwrap_err().kind(), ErrorKind::Argument);
+    let taken = SqliteStore::open_spool(&scene.folder.path("outbox"))
+        .err()
+        .unwrap();
+    assert_eq!(taken.kind(), ErrorKind::Argument);
+    let spool = scene.folder.path("spool");
+    let opened = [
+        SqliteStore::open(&spool, KeySource::Default),
+        SqliteStore::open_to_depart(&spool, KeySource::Default),
+    ];
+    for refused in opened.into_iter().map(Result::err) {
+        let refused = refused.unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Argument);
+        assert!(refused.to_string().contains("is the spool of"), "{refused}");
+    }
 }
 
 #[test]

@@ -1,25 +1,118 @@
 //! Handing the whole outbox over to another store, after which this file delivers nothing more.
 
+use std::path::Path;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::db::run;
 use super::fault::{Fault, Sql};
-use crate::error::Error;
+use super::purpose::{MOVED, MOVING, Purpose};
+use super::{KeySource, SqliteStore, meta};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Timestamp;
-use crate::store::transfer::{Cell, TABLES, Take};
+use crate::store::Lost;
+use crate::store::transfer::{Cell, Destination, Give, Origin, TABLES, Take};
 
-/// The number that tells this database from every other.
-pub(super) fn instance(conn: &Connection) -> Sql<String> {
-    Ok(
-        conn.query_row("SELECT value FROM meta WHERE name = 'instance'", [], |row| {
-            row.get(0)
-        })?,
-    )
+impl SqliteStore {
+    /// Opens the file of an outbox that is to be handed over, also where that was begun before.
+    pub(crate) fn open_to_depart(path: &Path, key: KeySource) -> Result<SqliteStore> {
+        SqliteStore::open_for(Purpose::Departure, path, key, super::PATIENCE)
+    }
+
+    /// Hands the outbox over: `receive` gets what tells this outbox from others and whatever gives out its rows, and
+    /// returns when they are stored elsewhere. From before that on nobody pushes here and nothing is delivered from
+    /// here, also if this process dies: then the same call ends it. Only where it is certain that nothing was stored
+    /// there, the outbox stays here.
+    ///
+    /// # Errors
+    /// Those of `receive`; `State` where it was begun with another destination; `Busy` when it cannot be told whether it
+    /// is stored there.
+    pub(crate) fn hand_over(
+        &self,
+        to: &Destination,
+        now: Timestamp,
+        mut receive: impl FnMut(&Origin, &mut Give<'_>) -> Result<(), Lost>,
+    ) -> Result<()> {
+        let begun = self.db.write(|conn| begin(conn, to))?;
+        let mut stays_here = true;
+        let moved = self.db.write(|conn| {
+            let origin = origin(conn)?;
+            let received = receive(&origin, &mut |take| export(conn, take).map_err(Fault::into_error));
+            stays_here = received.as_ref().is_err_and(|lost| {
+                // What an earlier call did is known only to the database.
+                !lost.in_doubt && (begun || lost.error.kind() == ErrorKind::State)
+            });
+            match received {
+                Ok(()) => retire(conn, &to.named, now),
+                Err(lost) if lost.in_doubt => Err(Error::new(
+                    ErrorKind::Busy,
+                    format!(
+                        "it cannot be told whether the outbox is there by now; migrate once more, nothing gets there \
+                         twice ({})",
+                        lost.error.message()
+                    ),
+                )
+                .into()),
+                Err(lost) => Err(lost.error.into()),
+            }
+        });
+        if moved.is_err() && stays_here {
+            self.db.write(stay)?;
+        }
+        moved
+    }
+}
+
+/// Marks the outbox as one that is about to be elsewhere; false when it is marked already. From then on it takes no pushes
+/// and begins no requests, whoever has the file open.
+fn begin(conn: &Connection, to: &Destination) -> Sql<bool> {
+    if let Some(known) = meta(conn, MOVING)? {
+        let (instance, named) = known.split_once(' ').unwrap_or(("", &known));
+        if instance == to.instance || named == to.named {
+            return Ok(false);
+        }
+        let message = format!("the outbox of this file is being moved to {named} already; end that first");
+        return Err(Error::new(ErrorKind::State, message).into());
+    }
+    run(
+        conn,
+        "INSERT INTO meta (name, value) VALUES (?1, ?2)",
+        params![MOVING, format!("{} {}", to.instance, to.named)],
+    )?;
+    conn.execute_batch(
+        "CREATE TRIGGER pushes_moved_away BEFORE INSERT ON pushes BEGIN \
+           SELECT RAISE(ABORT, 'this outbox was moved to a database server; push there'); END; \
+         CREATE TRIGGER pushes_sent_elsewhere BEFORE UPDATE OF state ON pushes WHEN NEW.state = 'sending' BEGIN \
+           SELECT RAISE(ABORT, 'this outbox was moved to a database server; it is delivered from there'); END",
+    )?;
+    Ok(true)
+}
+
+/// Takes the mark away.
+fn stay(conn: &Connection) -> Sql<()> {
+    run(conn, "DELETE FROM meta WHERE name = ?1", [MOVING])?;
+    conn.execute_batch("DROP TRIGGER pushes_moved_away; DROP TRIGGER pushes_sent_elsewhere")?;
+    Ok(())
+}
+
+fn origin(conn: &Connection) -> Sql<Origin> {
+    let row = conn.query_row(
+        "SELECT (SELECT value FROM meta WHERE name = 'instance'), \
+         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'pushes'), 0)",
+        [],
+        |row| {
+            Ok(Origin {
+                instance: row.get(0)?,
+                last_push: row.get(1)?,
+            })
+        },
+    )?;
+    Ok(row)
 }
 
 /// Gives every row out.
-pub(super) fn export(conn: &Connection, take: &mut Take<'_>) -> Sql<()> {
+fn export(conn: &Connection, take: &mut Take<'_>) -> Sql<()> {
     for table in TABLES {
         let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
         let mut statement = conn.prepare(&format!("SELECT {} FROM {}", names.join(", "), table.name))?;
@@ -41,8 +134,8 @@ pub(super) fn export(conn: &Connection, take: &mut Take<'_>) -> Sql<()> {
     Ok(())
 }
 
-/// Leaves nothing here to be delivered, and no way to push, for those who have the file open as well.
-pub(super) fn retire(conn: &Connection, to: &str, now: Timestamp) -> Sql<()> {
+/// Leaves nothing here to be delivered.
+fn retire(conn: &Connection, to: &str, now: Timestamp) -> Sql<()> {
     run(conn, "DELETE FROM intents", [])?;
     run(
         conn,
@@ -53,11 +146,8 @@ pub(super) fn retire(conn: &Connection, to: &str, now: Timestamp) -> Sql<()> {
     run(
         conn,
         "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)",
-        params![super::MOVED, to],
+        params![MOVED, to],
     )?;
-    conn.execute_batch(
-        "CREATE TRIGGER IF NOT EXISTS pushes_moved_away BEFORE INSERT ON pushes BEGIN \
-           SELECT RAISE(ABORT, 'this outbox was moved to a database server; push there'); END",
-    )?;
+    run(conn, "DELETE FROM meta WHERE name = ?1", [MOVING])?;
     Ok(())
 }

@@ -16,6 +16,7 @@ mod history;
 pub(in crate::store) mod key;
 mod lock;
 mod migrate;
+mod purpose;
 pub(in crate::store) mod read;
 pub(in crate::store) mod record;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use self::key::KeyHolder;
 #[cfg(feature = "postgres")]
 pub(in crate::store) use self::key::random_id;
 pub(crate) use self::key::{KeySource, read_key};
+use self::purpose::Purpose;
 use super::room::Room;
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
 use crate::error::{Error, ErrorKind, Result};
@@ -50,9 +52,6 @@ use crate::process::fork;
 
 /// How long a call waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The name in `meta` under which the outbox's new place stands, once it was moved.
-const MOVED: &str = "moved_to";
 
 /// One at a time in this process: making a file closes a descriptor of it, and that would drop locks another
 /// open took.
@@ -70,46 +69,27 @@ impl SqliteStore {
     /// Opens the database, made for its owner alone if it is not there, and brings its schema up to date.
     ///
     /// `SchemaTooNew` for a newer schema and `Corrupt` for a file that is damaged or not casehook's; both are
-    /// left untouched.
+    /// left untouched. `State` for an outbox that moved, `Argument` for the spool of a database server.
     pub(crate) fn open(path: &Path, key: KeySource) -> Result<SqliteStore> {
         SqliteStore::open_with(path, key, PATIENCE)
     }
 
     fn open_with(path: &Path, key: KeySource, patience: Duration) -> Result<SqliteStore> {
+        SqliteStore::open_for(Purpose::Outbox, path, key, patience)
+    }
+
+    fn open_for(purpose: Purpose, path: &Path, key: KeySource, patience: Duration) -> Result<SqliteStore> {
         let _in_sqlite = fork::hold_off();
         let _alone = db::lock(&OPENING);
         let path = files::prepare_database(path)?;
         migrate::inspect(&path)?;
         let writer = db::connect(&path, patience).map_err(Fault::into_error)?;
         migrate::migrate(&writer, &path)?;
-        refuse_moved(&writer).map_err(Fault::into_error)?;
+        purpose::check(&writer, purpose).map_err(Fault::into_error)?;
         Ok(SqliteStore {
             key: RwLock::new(KeyHolder::new(key, &path)),
             room: Room::default(),
             db: Db::new(path, writer, patience),
-        })
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl SqliteStore {
-    /// Hands the outbox over: `receive` gets the number that tells this database from others and whatever gives out its
-    /// rows, and returns when they are stored elsewhere, under the name that it returns. Nobody pushes meanwhile, and
-    /// nothing is delivered from here afterwards.
-    pub(crate) fn hand_over(
-        &self,
-        now: Timestamp,
-        mut receive: impl FnMut(
-            &str,
-            &mut dyn FnMut(&mut super::transfer::Take<'_>) -> Result<()>,
-        ) -> Result<String>,
-    ) -> Result<()> {
-        self.db.write(|conn| {
-            let instance = depart::instance(conn)?;
-            let to = receive(&instance, &mut |take| {
-                depart::export(conn, take).map_err(Fault::into_error)
-            })?;
-            depart::retire(conn, &to, now)
         })
     }
 }
@@ -389,18 +369,6 @@ fn copy(conn: &Connection, path: &Path) -> Sql<()> {
     }
     target.close().map_err(|(_, error)| error)?;
     Ok(())
-}
-
-/// Refuses a file whose outbox is elsewhere now.
-fn refuse_moved(conn: &Connection) -> Sql<()> {
-    match meta(conn, MOVED)? {
-        None => Ok(()),
-        Some(to) => Err(Error::new(
-            ErrorKind::State,
-            format!("the outbox of this file was moved to {to}; open that"),
-        )
-        .into()),
-    }
 }
 
 fn meta(conn: &Connection, name: &str) -> Sql<Option<String>> {

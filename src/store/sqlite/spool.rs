@@ -1,11 +1,14 @@
 //! What the spool before a database server keeps in its file: the pushes that wait to be forwarded, what the others became,
 //! and the connectors as they were last seen there.
 
+use std::path::Path;
+
 use rusqlite::{Connection, params};
 
 use super::db::{all, one, run};
 use super::fault::Sql;
-use super::{SqliteStore, claim, connectors, enqueue, meta};
+use super::purpose::{Purpose, has_spool};
+use super::{KeySource, SqliteStore, claim, connectors, enqueue, meta};
 use crate::error::{Error, Result};
 use crate::model::{PushId, Timestamp};
 use crate::outbox::{ConnectorId, NewPush};
@@ -48,16 +51,17 @@ pub(crate) enum Spooled {
 }
 
 impl SqliteStore {
+    /// Opens a file that is, or becomes, a spool. It has no secrets, and so no key.
+    pub(crate) fn open_spool(path: &Path) -> Result<SqliteStore> {
+        let store = SqliteStore::open_for(Purpose::Spool, path, KeySource::Default, super::PATIENCE)?;
+        store.become_spool()?;
+        Ok(store)
+    }
+
     /// Makes the file a spool, if it is none yet. `Argument` for the outbox of its own that delivers.
-    pub(crate) fn become_spool(&self) -> Result<()> {
+    fn become_spool(&self) -> Result<()> {
         self.db.write(|conn| {
-            let is_spool = one(
-                conn,
-                "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'spooled'",
-                [],
-                |_| Ok(()),
-            )?;
-            if is_spool.is_none() && !connectors::list(conn)?.is_empty() {
+            if !has_spool(conn)? && !connectors::list(conn)?.is_empty() {
                 let message =
                     "it is the path of an outbox with connectors of its own; give the spool a new file";
                 return Err(Error::new(crate::error::ErrorKind::Argument, message)
