@@ -70,8 +70,7 @@ class Agent:
         self._closed = True
         self._path = _arguments.path(path, "path")
         kept = seconds(history, "history")
-        self._native = _native.Agent(
-            self._path,
+        options = (
             _arguments.key(key),
             None if settings is None else _arguments.document(settings, "settings"),
             number(workers, "workers"),
@@ -84,6 +83,8 @@ class Agent:
             bool(trust_location),
             None if spool is None else _arguments.path(spool, "spool"),
         )
+        _life.opening()
+        self._native = _native.Agent(self._path, *options)
         self._closed = False
         self._pid = os.getpid()
         _life.opened(self)
@@ -323,11 +324,15 @@ class Agent:
     def close(self, timeout: Timeout = 5) -> None:
         """Stops: waits for requests under way up to ``timeout``, then ends them. What was not delivered stays stored.
 
-        Later calls raise :class:`ClosedError`; a second close does nothing.
+        Later calls raise :class:`ClosedError`; a second close does nothing. Ctrl-C ends the call; the closing goes on.
         """
-        self._native.close(math.inf if (left := seconds(timeout)) is None else left)
-        self._closed = True
-        _life.closed(self)
+        left = seconds(timeout)
+        try:
+            self._native.close(math.inf if left is None else left)
+        finally:
+            # Also when a signal ended the call: the exit of the interpreter must not wait for that closing again.
+            self._closed = True
+            _life.closed(self)
 
     def __enter__(self) -> Agent:
         return self
