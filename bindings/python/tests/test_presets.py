@@ -25,6 +25,13 @@ def test_a_number_may_be_given_as_one() -> None:
     assert "secrets" not in document
 
 
+def test_none_is_as_not_given() -> None:
+    document = casehook.preset("redmine", url="https://r.example", project="p", tracker=None)
+    assert document == casehook.preset("redmine", url="https://r.example", project="p")
+    with pytest.raises(casehook.ArgumentError, match="project"):
+        casehook.preset("redmine", url="https://r.example", project=None)
+
+
 def test_refusals_list_what_there_is() -> None:
     with pytest.raises(casehook.NotFoundError, match="did you mean redmine"):
         casehook.preset("redmin")
