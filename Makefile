@@ -80,10 +80,13 @@ test-pythons: test-python ## the Python tests once more on every other Python th
 torture: needs-rust ## kill a delivering process 10,000 times (about 10 minutes; CASEHOOK_CRASH_KILLS says how often) and count
 	CASEHOOK_CRASH_KILLS=$${CASEHOOK_CRASH_KILLS:-10000} $(CARGO) test -q --test crash -- --nocapture nothing_is_lost
 
-nightly: torture ## torture and the other tests in their big sizes (about an hour)
+nightly: torture test-python ## torture and the other tests in their big sizes (about an hour and a half)
 	CASEHOOK_FAULTS=$${CASEHOOK_FAULTS:-500} CASEHOOK_KILLS=$${CASEHOOK_KILLS:-1000} CASEHOOK_CUTS=$${CASEHOOK_CUTS:-all} \
 		$(CARGO) test -q --test faults --test network_faults -- --nocapture
 	PROPTEST_CASES=$${PROPTEST_CASES:-5000} $(CARGO) test -q --lib drain::tests::model
+	cd bindings/python && CASEHOOK_EXITS=$${CASEHOOK_EXITS:-200} \
+		$(PYTHON_ENV)/bin/python -m pytest -W error --timeout 3600 --durations 20 tests/test_life.py \
+		-k forgotten
 
 fuzz: needs-rust ## feed hostile input to every parser (nightly compiler; FUZZ_SECONDS a target, 600; FUZZ_TARGETS for some)
 	tests/fuzz/run.sh $${FUZZ_SECONDS:-600} $(FUZZ_TARGETS)

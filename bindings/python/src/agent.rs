@@ -8,10 +8,8 @@ use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::calls::{Failure, call, detached, detached_at_exit};
+use crate::calls::{Failure, SLICE, call, detached, detached_at_exit, interruptible, is_exiting};
 
-/// How often a waiting call lets Python's signal handlers run.
-const SLICE: Duration = Duration::from_millis(100);
 /// How long a look whether everything is delivered takes at most.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -26,6 +24,11 @@ impl Agent {
     fn get(&self) -> Result<&casehook::Agent, Failure> {
         let gone = || Failure::new(ErrorKind::Closed, "the agent is gone");
         self.inner.as_ref().ok_or_else(gone)
+    }
+
+    /// The same agent, for a thread that may outlive the call.
+    fn share(&self, py: Python<'_>) -> PyResult<casehook::Agent> {
+        self.get().cloned().map_err(|failure| failure.raise(py))
     }
 }
 
@@ -168,7 +171,7 @@ impl Agent {
                 .enumerate()
                 .map(read)
                 .collect::<Result<Vec<_>, _>>()?;
-            let ids = self.get()?.push_many(name, &cases)?;
+            let ids = self.get()?.push_many(name, &cases).map_err(placed)?;
             Ok(ids.into_iter().map(PushId::get).collect())
         })
     }
@@ -294,11 +297,13 @@ impl Agent {
     }
 
     fn test(&self, py: Python<'_>, name: &str, case: &str) -> PyResult<String> {
-        call(py, || text(&self.get()?.test(name, &Case::from_json(case)?)?))
+        let (agent, name, case) = (self.share(py)?, name.to_owned(), case.to_owned());
+        interruptible(py, move || text(&agent.test(&name, &Case::from_json(&case)?)?))
     }
 
     fn test_get(&self, py: Python<'_>, name: &str, external_id: &str) -> PyResult<String> {
-        call(py, || text(&self.get()?.test_get(name, external_id)?))
+        let (agent, name, id) = (self.share(py)?, name.to_owned(), external_id.to_owned());
+        interruptible(py, move || text(&agent.test_get(&name, &id)?))
     }
 
     fn pause(&self, py: Python<'_>, name: &str) -> PyResult<()> {
@@ -318,11 +323,15 @@ impl Agent {
     }
 
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
-        let close = || {
+        let agent = self.share(py)?;
+        let close = move || {
             let timeout = duration(Some(seconds))?.unwrap_or(Duration::from_secs(3600));
-            Ok(self.get()?.close(timeout)?)
+            Ok(agent.close(timeout)?)
         };
-        detached_at_exit(py, close).map_err(|failure| failure.raise(py))
+        match is_exiting() {
+            true => detached_at_exit(py, close).map_err(|failure| failure.raise(py)),
+            false => interruptible(py, close),
+        }
     }
 }
 
@@ -343,6 +352,16 @@ impl Failure {
             .replacen(&format!(" after {slice:?}"), &format!(" after {whole:?}"), 1);
         self
     }
+}
+
+/// The library names the place of a case only among others.
+fn placed(error: casehook::Error) -> Failure {
+    let mut failure = Failure::from(error);
+    let field = failure.field.as_deref().unwrap_or("incident");
+    if failure.kind == ErrorKind::Case && !field.starts_with("cases[") {
+        failure.field = Some(format!("cases[0].{field}"));
+    }
+    failure
 }
 
 fn read_fields(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {

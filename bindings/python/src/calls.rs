@@ -3,10 +3,15 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use casehook::ErrorKind;
 use pyo3::prelude::*;
+
+/// How often a waiting call lets Python's signal handlers run.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 /// Why a call failed, on its way to a Python exception.
 #[derive(Debug)]
@@ -94,10 +99,15 @@ where
     T: Send,
     F: Send + FnOnce() -> Result<T, Failure>,
 {
-    if EXITING.load(Ordering::SeqCst) {
+    if is_exiting() {
         return Err(Failure::new(ErrorKind::Closed, "the interpreter is exiting"));
     }
     detached_at_exit(py, call)
+}
+
+/// Whether the interpreter exits, and only closing is left.
+pub(crate) fn is_exiting() -> bool {
+    EXITING.load(Ordering::SeqCst)
 }
 
 /// The same, also while the interpreter exits: for closing.
@@ -107,8 +117,11 @@ where
     F: Send + FnOnce() -> Result<T, Failure>,
 {
     let _under_way = UnderWay::begin();
-    py.detach(|| catch_unwind(AssertUnwindSafe(call)))
-        .unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
+    py.detach(|| fenced(call))
+}
+
+fn fenced<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
 }
 
 /// The same, with the failure as an exception.
@@ -118,6 +131,46 @@ where
     F: Send + FnOnce() -> Result<T, Failure>,
 {
     detached(py, call).map_err(|failure| failure.raise(py))
+}
+
+/// Runs what may take as long as a target does on a thread of its own, so that signals are handled meanwhile. A handler
+/// that raises ends the call, not what was begun.
+pub(crate) fn interruptible<T, F>(py: Python<'_>, call: F) -> PyResult<T>
+where
+    T: Send + 'static,
+    F: Send + Sync + 'static + Fn() -> Result<T, Failure>,
+{
+    let raise = |failure: Failure| failure.raise(py);
+    let (done, result) = channel();
+    let call = Arc::new(call);
+    let begun = Arc::clone(&call);
+    let run = move || {
+        // Nobody is there to be told once a signal has ended the call.
+        let _ = done.send(fenced(|| begun()));
+    };
+    let thread = std::thread::Builder::new().name("casehook-call".to_owned());
+    if thread.spawn(run).is_err() {
+        // A machine that is short of threads can do without the signals.
+        return detached(py, || call()).map_err(raise);
+    }
+    // The receiver is not shared, but what runs detached may be told from here only.
+    let result = Mutex::new(result);
+    loop {
+        let wait = || {
+            let result = result.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(result.recv_timeout(SLICE))
+        };
+        match detached(py, wait).map_err(raise)? {
+            Ok(done) => return done.map_err(raise),
+            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(raise(Failure::new(
+                    ErrorKind::Internal,
+                    "a thread ended without a word",
+                )));
+            }
+        }
+    }
 }
 
 /// From now on calls are refused, but for closing.

@@ -152,6 +152,7 @@ def _expected(request: dict[str, Any]) -> dict[str, Any]:
         "host": request["host"],
         "headers": dict(request.get("headers") or {}),
         "body": base64.b64decode(coded) if coded else (request.get("body") or "").encode(),
+        "client": request.get("tls_client_cn"),
     }
 
 
@@ -162,6 +163,7 @@ def _ours(request: Received) -> dict[str, Any]:
         "host": request.headers.get("host", ""),
         "headers": {name: value for name, value in request.headers.items() if name not in CLIENTS_OWN},
         "body": request.body,
+        "client": request.client,
     }
 
 

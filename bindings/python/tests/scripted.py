@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import socket
 import socketserver
+import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+TLS_FILES = Path(__file__).parents[3] / "tests" / "conformance" / "vectors" / "tls-files"
 
 
 @dataclass
@@ -19,12 +23,14 @@ class Received:
     target: str
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    client: str | None = None
+    """The common name of the client's certificate."""
 
 
 class Scripted:
-    """Two listeners on 127.0.0.1 and, where the machine has it, one on ``[::1]``."""
+    """Two listeners on 127.0.0.1, one more behind TLS where asked for and, where the machine has it, one on ``[::1]``."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = False) -> None:
         self.lines: deque[dict[str, Any]] = deque()
         self.received: list[Received] = []
         self._lock = threading.Lock()
@@ -35,6 +41,7 @@ class Scripted:
                 self._servers["6"] = self._listen("::1")
             except OSError:
                 pass
+        self._tls = self._listen("127.0.0.1", tls_context()) if tls else None
 
     def fill(self, text: str) -> str:
         """Replaces the tokens of the vectors by this server's addresses."""
@@ -43,19 +50,29 @@ class Scripted:
             authority = f"[{host!s}]:{port}" if suffix == "6" else f"{host!s}:{port}"
             text = text.replace(f"__BASE{suffix}__", f"http://{authority}")
             text = text.replace(f"__HOST{suffix}__", authority).replace(f"__PORT{suffix}__", str(port))
+        if self._tls is not None:
+            port = self._tls.server_address[1]
+            text = text.replace("__TLS__", f"https://127.0.0.1:{port}").replace("__TLSPORT__", str(port))
         return text
 
     def close(self) -> None:
         self._leave.set()
-        for server in self._servers.values():
+        for server in [*self._servers.values(), *([self._tls] if self._tls else [])]:
             server.shutdown()
             server.server_close()
 
-    def _listen(self, host: str) -> socketserver.ThreadingTCPServer:
+    def _listen(self, host: str, tls: ssl.SSLContext | None = None) -> socketserver.ThreadingTCPServer:
         scripted = self
 
         class Handler(socketserver.StreamRequestHandler):
             disable_nagle_algorithm = True
+            client: str | None = None
+
+            def setup(self) -> None:
+                if tls is not None:
+                    self.request = tls.wrap_socket(self.request, server_side=True)
+                    self.client = common_name(self.request.getpeercert())
+                super().setup()
 
             def handle(self) -> None:
                 try:
@@ -64,10 +81,19 @@ class Scripted:
                 except (OSError, ValueError):
                     pass
 
+            def finish(self) -> None:
+                super().finish()
+                if tls is not None:
+                    # The server closes only the socket that it knows.
+                    self.request.close()
+
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
             block_on_close = False
             address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that does not trust this server, and ends the handshake, is nothing to tell."""
 
         server = Server((host, 0), Handler)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -78,6 +104,7 @@ class Scripted:
         request = _read(handler)
         if request is None:
             return False
+        request.client = getattr(handler, "client", None)
         with self._lock:
             self.received.append(request)
             # Not in the script: the extra request shows in what was received.
@@ -86,6 +113,21 @@ class Scripted:
             return False
         handler.wfile.write(_answer(line))
         return not line.get("truncate") and request.headers.get("connection") != "close"
+
+
+def tls_context() -> ssl.SSLContext:
+    """Shows the vectors' certificate, and asks the client for one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS_FILES / "server.pem", TLS_FILES / "server.key")
+    context.load_verify_locations(TLS_FILES / "ca.pem")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def common_name(certificate: Any) -> str | None:
+    """Whose certificate it is, as ``getpeercert`` gives it."""
+    names = [value for part in (certificate or {}).get("subject", ()) for name, value in part if name == "commonName"]
+    return names[0] if names else None
 
 
 def _read(handler: socketserver.StreamRequestHandler) -> Received | None:

@@ -61,10 +61,11 @@ HALF = "half \ud800 of a pair"
         (lambda a: a.adopt("1", "x"), "push"),
         (lambda a: a.adopt(1, 7), "external_id"),
         (lambda a: a.link("tracker", 7), "case_id"),
-        (lambda a: a.preview("tracker", None), "params"),
+        (lambda a: a.preview("tracker", 5), "params"),
         (lambda a: a.test(None, {}), "connector"),
-        (lambda a: a.test("tracker"), "params"),
+        (lambda a: a.test("tracker", 5), "params"),
         (lambda a: a.test("tracker", {}, get_only="1"), "get_only"),
+        (lambda a: a.test("tracker", title="t", get_only="1"), "get_only"),
         (lambda a: a.test("tracker", get_only=1), "get_only"),
         (lambda a: a.pause(5), "connector"),
         (lambda a: a.resume(5), "connector"),
@@ -74,6 +75,10 @@ HALF = "half \ud800 of a pair"
         (lambda a: a.pushes(case_id=5), "case_id"),
         (lambda a: a.pushes(limit="5"), "limit"),
         (lambda a: a.pushes(before="5"), "before"),
+        (lambda a: casehook.preset(5), "name"),
+        (lambda a: casehook.preset("redmine", url="https://r.example", project=5.5), "project"),
+        (lambda a: casehook.preset("redmine", url="https://r.example", project="p", tracker=True), "tracker"),
+        (lambda a: casehook.preset("redmine", url=b"https://r.example", project="p"), "url"),
         (lambda a: casehook.Agent(5), "path"),
         (lambda a: casehook.Agent(None), "path"),
         (lambda a: casehook.Agent("x.db", key="k" * 32), "key"),
@@ -109,6 +114,7 @@ def test_a_wrong_type_is_a_type_error(
         (lambda a: a.push_many("tracker", [{"incident": {"title": HALF}}]), "cases[0]"),
         (lambda a: a.configure("tracker", {HALF: 1}), "config"),
         (lambda a: a.connector(HALF), "name"),
+        (lambda a: casehook.preset("redmine", url="https://r.example", project=HALF), "project"),
         (lambda a: a.link("tracker", HALF), "case_id"),
         (lambda a: a.pushes(case_id=HALF), "case_id"),
         (lambda a: casehook.Agent("a\0b.db"), "path"),
@@ -164,7 +170,7 @@ def test_generators_everywhere(still: casehook.Agent) -> None:
         yield from "ab"
 
     push = still.push("tracker", title="t", tags=letters(), comments=((c, c) for c in letters()))
-    assert still.status(push).comments == (("a", "pending"), ("b", "pending"))
+    assert still.status(push).comments == [("a", "pending"), ("b", "pending")]
     assert len(still.push_many("tracker", (casehook.case(c, tags=letters()) for c in letters()))) == 2
 
 
@@ -184,7 +190,7 @@ def test_odd_texts_arrive_as_they_are(agent: casehook.Agent, system: CaseSystem)
         push = agent.push("tracker", title=title, case_id=title, comments=[(title, title)])
         status = agent.wait(push, 20)
         assert (status.state, status.case_id) == ("delivered", title)
-        assert status.comments == ((title, "sent"),)
+        assert status.comments == [(title, "sent")]
         assert system.tickets[int(status.external_id or 0)]["subject"] == title
         assert system.tickets[int(status.external_id or 0)]["notes"] == [title]
         found = agent.link("tracker", title)

@@ -90,6 +90,51 @@ def test_flush_tells_delivered_from_stuck(agent: casehook.Agent) -> None:
     asyncio.run(main())
 
 
+def test_a_wait_whose_loop_was_closed_is_forgotten(db: Path) -> None:
+    with casehook.Agent(db) as agent:
+        agent.configure("tracker", config(free_port()))
+        push = agent.push("tracker", title="t")
+        loop = asyncio.new_event_loop()
+        waits = [agent.wait_async(push), agent.flush_async()]
+        # Driven by hand: a task that is left pending would say so.
+        for wait in waits:
+            loop.call_soon(wait.send, None)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        assert len(_watch._waits) == 2
+        loop.close()
+        deadline = time.monotonic() + 60
+        while _watch._waits or watchers():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for wait in waits:
+            wait.close()
+
+
+def test_a_look_that_fails_ends_waits_of_its_kind_alone(
+    agent: casehook.Agent, system: CaseSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise casehook.BusyError("on purpose")
+
+    system.delay = 600.0
+
+    async def main() -> None:
+        push = agent.push("tracker", title="t")
+        waiting = asyncio.create_task(agent.wait_async(push, timeout=60))
+        with monkeypatch.context() as patch:
+            patch.setattr(_watch, "_look_at_flushes", fails)
+            with pytest.raises(casehook.BusyError):
+                await agent.flush_async(timeout=60)
+            with pytest.raises(casehook.BusyError):
+                await agent.flush_async(timeout=60)
+            assert not waiting.done()
+        system.leave.set()
+        assert (await waiting).state == "delivered"
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_wait_is_forgotten(db: Path) -> None:
     async def main() -> None:
         with casehook.Agent(db) as agent:

@@ -46,17 +46,19 @@ def test_cron(db: Path, document: Path, system: CaseSystem, tmp_path: Path) -> N
     command = ["cron.py", db, document, tmp_path]
     done = example(*map(str, command))
     assert (done.returncode, done.stderr) == (0, "")
-    # Told to find any disk full, it opens a case, and goes on with it the next time.
-    for share in ("0", "0", "1"):
+    # Told to find any disk full, it opens a case; it goes on with it when that changes, and says nothing otherwise.
+    for share, pushes in (("0", 1), ("0", 1), ("2", 2), ("2", 2), ("0", 3), ("0", 3), ("2", 4)):
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", FULL_AT, str(EXAMPLES), share, *map(str, command[1:])],
             capture_output=True, text=True, timeout=90,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
+        with casehook.Agent(db, drain=False) as agent:
+            assert len(list(agent.pushes())) == pushes
     (ticket,) = system.tickets.values()
     assert ticket["subject"] == f"Disk of {socket.gethostname()} has room again"
     assert ticket["text"].startswith(str(tmp_path))
-    assert ticket["notes"]
+    assert len(ticket["notes"]) == 4
 
 
 FULL_AT = """

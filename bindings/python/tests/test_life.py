@@ -1,4 +1,4 @@
-"""Exit, signals and forks, each in an interpreter of its own.
+"""Forgotten agents and forks, each in an interpreter of its own.
 
 ``CASEHOOK_EXITS`` says how often each way to exit is tried (3 times when not set), ``CASEHOOK_FORKS`` how often a process
 at work is forked (40 times).
@@ -80,45 +80,6 @@ def test_a_forgotten_agent_neither_hangs_nor_crashes(target: str, manner: str, t
         if system:
             system.close()
     assert runs == [(0, "")] * EXITS
-
-
-WAITING = """
-import signal, sys, time
-from case_system import config
-import casehook
-
-# Whoever started the tests may ignore the signal, and children inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-agent = casehook.Agent("cases.db")
-agent.configure("tracker", config(int(sys.argv[1])))
-push = agent.push("tracker", title="t")
-print("waiting", flush=True)
-try:
-    agent.wait(push) if sys.argv[2] == "wait" else agent.flush()
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-    assert agent.status(push).state in ("queued", "waiting", "sending")
-"""
-
-
-@pytest.mark.parametrize("what", ["wait", "flush"])
-def test_ctrl_c_interrupts_at_once(what: str, tmp_path: Path) -> None:
-    path = tmp_path / "waiting.py"
-    path.write_text(WAITING)
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, str(path), str(free_port()), what]
-    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    with process.stdout as lines:
-        assert lines.readline() == "waiting\n"
-        time.sleep(0.2)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        assert lines.readline() == "interrupted\n"
-        # A tenth of a second is promised; the rest is for a busy machine.
-        assert time.monotonic() - began < 10
-    assert process.wait(timeout=30) == 0
 
 
 FORKS = """
@@ -412,28 +373,3 @@ agent.close()
 """
     )
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_an_agent_opened_or_used_at_exit(script: Script) -> None:
-    done = script(
-        """
-        import atexit
-
-        def early():
-            # Registered before casehook, it runs after casehook has closed everything.
-            for call in (agent.stats, lambda: casehook.Agent("other.db")):
-                try:
-                    call()
-                except casehook.ClosedError:
-                    print("closed")
-
-        atexit.register(early)
-        import casehook
-        from case_system import config
-
-        agent = casehook.Agent("cases.db", drain=False)
-        agent.configure("tracker", config(9))
-        atexit.register(lambda: print("pushed", agent.push("tracker", title="last words")))
-        """
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "pushed 1\nclosed\nclosed\n", "")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from case_system import CaseSystem, config, free_port
+from conftest import Script
 
 import casehook
 from casehook import _logs
@@ -44,6 +45,31 @@ def test_lines_arrive_with_level_time_and_origin(db: Path, keeper: Keeper) -> No
     assert records[0].name == "casehook"
     assert getattr(records[0], "rust_target").startswith("casehook::")
     assert not any(record.levelno < logging.WARNING for record in keeper.records)
+
+
+def test_lines_of_the_opening_arrive(script: Script) -> None:
+    """Also those of the first agent of a process, and of one that cannot be opened."""
+    done = script(
+        """
+        import logging, sys
+        logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+        import casehook
+        from casehook import _logs, _native
+
+        class Native:
+            def __init__(self, *_):
+                # What a library says that opens a database.
+                assert _logs._thread is not None and _logs._thread.is_alive()
+                raise casehook.StoreError("on purpose")
+
+        opened, _native.Agent = _native.Agent, Native
+        try:
+            casehook.Agent("cases.db")
+        except casehook.StoreError:
+            print("refused")
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "refused\n", "")
 
 
 def test_the_level_of_the_logger_counts(agent: casehook.Agent, system: CaseSystem, keeper: Keeper) -> None:

@@ -34,6 +34,13 @@ def test_a_keyword_is_written_with_an_underscore() -> None:
         casehook.preset("pagerduty-incidents", from_="a@b", subdomain="acme", service_="PABC123")
 
 
+def test_none_is_as_not_given() -> None:
+    document = casehook.preset("redmine", url="https://r.example", project="p", tracker=None)
+    assert document == casehook.preset("redmine", url="https://r.example", project="p")
+    with pytest.raises(casehook.ArgumentError, match="project"):
+        casehook.preset("redmine", url="https://r.example", project=None)
+
+
 def test_refusals_list_what_there_is() -> None:
     with pytest.raises(casehook.NotFoundError, match="did you mean redmine"):
         casehook.preset("redmin")

@@ -25,7 +25,7 @@ Here nothing is delivered (``drain=False``), since the target does not exist:
 >>> warnings
 []
 >>> status.state, status.case_id, status.comments
-('queued', 'host-7/disk', (('c1', 'pending'),))
+('queued', 'host-7/disk', [('c1', 'pending')])
 
 A failed delivery is no exception: it is in the status, with its reason. Calls raise :class:`casehook.Error` when a
 document or case is refused, or the database cannot be used.

@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
-from casehook import _arguments, _case, _life, _native, _results, _watch
+from casehook import _arguments, _case, _life, _native, _results, _shown, _watch
 from casehook._arguments import Document, Timeout, number, push_number, seconds, text
 from casehook._case import Comments
 from casehook._errors import ForkedError
@@ -70,8 +70,7 @@ class Agent:
         self._closed = True
         self._path = _arguments.path(path, "path")
         kept = seconds(history, "history")
-        self._native = _native.Agent(
-            self._path,
+        options = (
             _arguments.key(key),
             None if settings is None else _arguments.document(settings, "settings"),
             number(workers, "workers"),
@@ -84,6 +83,8 @@ class Agent:
             bool(trust_location),
             None if spool is None else _arguments.path(spool, "spool"),
         )
+        _life.opening()
+        self._native = _native.Agent(self._path, *options)
         self._closed = False
         self._pid = os.getpid()
         _life.opened(self)
@@ -126,10 +127,10 @@ class Agent:
         title: str | None = None,
         case_id: str | None = None,
         description: str | None = None,
-        tags: Iterable[str] = (),
+        tags: Iterable[str] | None = None,
         severity: str | None = None,
         status: str | None = None,
-        comments: Comments = (),
+        comments: Comments | None = None,
         external_id: str | None = None,
         fields: Mapping[str, Any] | None = None,
         traceparent: str | None = None,
@@ -144,17 +145,14 @@ class Agent:
         Raises :class:`CaseError` for a case over a limit or that cannot be rendered; :class:`QueueFullError`,
         :class:`FullError` and :class:`BusyError` can be tried again. Nothing is stored then.
         """
-        if title is None:
-            if params is None:
-                raise TypeError("push() needs a title, or params")
-            parts = (case_id, description, severity, status, external_id, fields, traceparent)
-            if any(part is not None for part in parts) or tags or comments:
-                raise TypeError("push() takes params or the parts of a case, not both")
-            return self._native.push_json(text(connector, "connector"), _arguments.params(params))
-        if params is not None:
-            raise TypeError("push() takes a title or params, not both")
-        labels = _case.tags_list(tags) if tags else []
-        pairs = _case.comment_pairs(comments) if comments else []
+        if title is None or params is not None:
+            whole = _case.whole(
+                "push", params,
+                title=title, case_id=case_id, description=description, tags=tags, severity=severity, status=status,
+                comments=comments, external_id=external_id, fields=fields, traceparent=traceparent,
+            )  # fmt: skip
+            return self._native.push_json(text(connector, "connector"), whole)
+        labels, pairs = _case.tags_list(tags), _case.comment_pairs(comments)
         own = None if fields is None else _arguments.fields(fields)
         try:
             return self._native.push(
@@ -163,9 +161,10 @@ class Agent:
         except (TypeError, UnicodeEncodeError):
             # Looked at only now: what is right need not be looked at twice.
             text(connector, "connector")
-            texts = {"title": title, "case_id": case_id, "description": description, "severity": severity}
-            texts |= {"status": status, "external_id": external_id, "traceparent": traceparent}
-            _case.refuse_parts(texts, labels, pairs)
+            _case.refuse_parts(
+                labels, pairs, title=title, case_id=case_id, description=description, severity=severity, status=status,
+                external_id=external_id, traceparent=traceparent,
+            )  # fmt: skip
             raise
 
     def push_many(self, connector: str, cases: Iterable[Document]) -> list[int]:
@@ -272,30 +271,71 @@ class Agent:
         """The counts in the text format of Prometheus, for the program's own ``/metrics``."""
         return self._native.metrics_text()
 
-    def preview(self, connector: str, params: Document) -> list[_results.Request]:
-        """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing."""
-        return _results.requests(self._native.preview(text(connector, "connector"), _arguments.params(params)))
+    def preview(
+        self,
+        connector: str,
+        params: Document | None = None,
+        *,
+        title: str | None = None,
+        case_id: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        severity: str | None = None,
+        status: str | None = None,
+        comments: Comments | None = None,
+        external_id: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+        traceparent: str | None = None,
+    ) -> list[_results.Request]:
+        """Each request that a push of this case would send now, in order, secrets masked. Sends and stores nothing.
+
+        The case is given as to :meth:`push`.
+        """
+        case = _case.whole(
+            "preview", params,
+            title=title, case_id=case_id, description=description, tags=tags, severity=severity, status=status,
+            comments=comments, external_id=external_id, fields=fields, traceparent=traceparent,
+        )  # fmt: skip
+        return _results.requests(self._native.preview(text(connector, "connector"), case))
 
     def test(
-        self, connector: str, params: Document | None = None, *, get_only: str | None = None
+        self,
+        connector: str,
+        params: Document | None = None,
+        *,
+        get_only: str | None = None,
+        title: str | None = None,
+        case_id: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        severity: str | None = None,
+        status: str | None = None,
+        comments: Comments | None = None,
+        external_id: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+        traceparent: str | None = None,
     ) -> _results.TestReport:
         """Runs the steps of this case against the target, for real, outside the outbox.
 
-        It opens or updates an incident there and leaves nothing here. Where the connector has a look-up and the case an
-        id, an incident that was opened is looked up in the end. Stops at the first step that fails. Takes as long as the
-        exchanges take.
+        The case is given as to :meth:`push`. It opens or updates an incident there and leaves nothing here. Where the
+        connector has a look-up and the case an id, an incident that was opened is looked up in the end. Stops at the first
+        step that fails. Takes as long as the exchanges take; Ctrl-C ends the call, not the exchange under way.
 
         With ``get_only``, an incident's id there, in place of a case it only reads that incident back: nothing changes,
         here or there.
         """
         name = text(connector, "connector")
-        if get_only is None:
-            if params is None:
-                raise TypeError("params must be a case to write, unless get_only names an incident to read")
-            return _results.report(self._native.test(name, _arguments.params(params)))
-        if params is not None:
-            raise TypeError("get_only must be given without params: it writes no case")
-        return _results.report(self._native.test_get(name, text(get_only, "get_only")))
+        if get_only is not None:
+            parts = (title, case_id, description, tags, severity, status, comments, external_id, fields, traceparent)
+            if params is not None or any(part is not None for part in parts):
+                raise TypeError("get_only must be given without a case: it writes none")
+            return _results.report(self._native.test_get(name, text(get_only, "get_only")))
+        case = _case.whole(
+            "test", params,
+            title=title, case_id=case_id, description=description, tags=tags, severity=severity, status=status,
+            comments=comments, external_id=external_id, fields=fields, traceparent=traceparent,
+        )  # fmt: skip
+        return _results.report(self._native.test(name, case))
 
     def pause(self, connector: str) -> None:
         """Stops delivering for a connector until :meth:`resume`, across restarts. It accepts pushes meanwhile."""
@@ -324,11 +364,15 @@ class Agent:
     def close(self, timeout: Timeout = 5) -> None:
         """Stops: waits for requests under way up to ``timeout``, then ends them. What was not delivered stays stored.
 
-        Later calls raise :class:`ClosedError`; a second close does nothing.
+        Later calls raise :class:`ClosedError`; a second close does nothing. Ctrl-C ends the call; the closing goes on.
         """
-        self._native.close(math.inf if (left := seconds(timeout)) is None else left)
-        self._closed = True
-        _life.closed(self)
+        left = seconds(timeout)
+        try:
+            self._native.close(math.inf if left is None else left)
+        finally:
+            # Also when a signal ended the call: the exit of the interpreter must not wait for that closing again.
+            self._closed = True
+            _life.closed(self)
 
     def __enter__(self) -> Agent:
         return self
@@ -350,5 +394,5 @@ class Agent:
         if not hasattr(self, "_path"):
             return "<casehook.Agent, never opened>"
         state = " closed" if self._closed else ""
-        return f"<casehook.Agent {self._path!r}{state}>"
+        return f"<casehook.Agent {_shown.database(self._path)!r}{state}>"
 

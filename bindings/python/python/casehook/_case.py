@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from casehook import _arguments
+from casehook._arguments import Document
 from casehook._errors import CaseError, CaseTypeError
 
 Comments: TypeAlias = Iterable[tuple[str, str] | Mapping[str, str]]
@@ -17,10 +18,10 @@ def case(
     *,
     case_id: str | None = None,
     description: str | None = None,
-    tags: Iterable[str] = (),
+    tags: Iterable[str] | None = None,
     severity: str | None = None,
     status: str | None = None,
-    comments: Comments = (),
+    comments: Comments | None = None,
     external_id: str | None = None,
     fields: Mapping[str, Any] | None = None,
     traceparent: str | None = None,
@@ -54,8 +55,35 @@ def case(
     return params
 
 
-def tags_list(tags: Iterable[str]) -> list[str]:
+def whole(
+    call: str,
+    params: Document | None,
+    *,
+    title: str | None,
+    tags: Iterable[str] | None,
+    comments: Comments | None,
+    fields: Mapping[str, Any] | None,
+    **texts: str | None,
+) -> str:
+    """The text of the one case that a call was given, as ``params`` or by its parts."""
+    labels, pairs = tags_list(tags), comment_pairs(comments)
+    if title is None:
+        if params is None:
+            raise TypeError(f"{call}() needs a title, or params")
+        if labels or pairs or fields is not None or any(text is not None for text in texts.values()):
+            raise TypeError(f"{call}() takes params or the parts of a case, not both")
+        return _arguments.params(params)
+    if params is not None:
+        raise TypeError(f"{call}() takes a title or params, not both")
+    refuse_parts(labels, pairs, title=title, **texts)
+    _arguments.fields(fields)
+    return _arguments.params(case(title, tags=labels, comments=pairs, fields=fields, **texts))
+
+
+def tags_list(tags: Iterable[str] | None) -> list[str]:
     """The tags; a lone text is refused, rather than taken for a tag of each of its letters."""
+    if tags is None:
+        return []
     if type(tags) is list:
         return tags
     if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
@@ -63,8 +91,10 @@ def tags_list(tags: Iterable[str]) -> list[str]:
     return list(tags)
 
 
-def comment_pairs(comments: Comments) -> list[tuple[str, str]]:
+def comment_pairs(comments: Comments | None) -> list[tuple[str, str]]:
     """Id and text of each comment."""
+    if comments is None:
+        return []
     if isinstance(comments, (str, bytes, Mapping)) or not isinstance(comments, Iterable):
         right = "an iterable of pairs of id and text"
         raise CaseTypeError(f"comments must be {right}, not {type(comments).__name__}", "comments")
@@ -87,11 +117,9 @@ def _pair(comment: tuple[str, str] | Mapping[str, str], place: str) -> tuple[str
     return pair
 
 
-def refuse_parts(
-    parts: Mapping[str, object], tags: Iterable[object], comments: Iterable[tuple[object, object]]
-) -> None:
-    """Raises for the first part that is no text, when the library has refused one of them."""
-    for argument, value in parts.items():
+def refuse_parts(tags: Iterable[object], comments: Iterable[tuple[object, object]], **texts: object) -> None:
+    """Raises for the first part that is no text."""
+    for argument, value in texts.items():
         names = {"case_id": "id", "external_id": "externalId"}
         if value is not None:
             field = "incident." + names.get(argument, argument)

@@ -21,15 +21,20 @@ class Closable(Protocol):
     def close(self, timeout: float) -> None: ...
 
 
-_lock = threading.Lock()
+# A signal handler that closes may run in the midst of another call.
+_lock = threading.RLock()
 _open: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 
+def opening() -> None:
+    """Has log lines fetched from now on: those of the opening, too."""
+    _logs.start()
+
+
 def opened(agent: Closable) -> None:
-    """Has it closed at exit, if it is still there; and has log lines fetched from now on."""
+    """Has it closed at exit, if it is still there."""
     with _lock:
         _open.add(agent)
-    _logs.start()
 
 
 def closed(agent: Closable) -> None:
@@ -47,9 +52,11 @@ def _at_exit() -> None:
     _native.begin_exit()
     with _lock:
         agents = list(_open)
-    for agent in agents:
+    for done, agent in enumerate(agents):
+        # What one leaves of its share goes to those after it.
+        left = max(0.0, deadline - time.monotonic())
         try:
-            agent.close(max(0.0, deadline - time.monotonic()))
+            agent.close(left / (len(agents) - done))
         except Exception as error:
             _logs.logger.warning("closing at exit: %s", error)
     _watch.stop()
@@ -60,7 +67,7 @@ def _at_exit() -> None:
 def _in_child() -> None:
     global _lock, _open
     # The lock may be held by a thread that the child does not have, and what was opened is the parent's.
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _open = weakref.WeakSet()
     _native.after_fork_in_child()
     _watch.after_fork()

@@ -17,18 +17,20 @@ logger = logging.getLogger("casehook")
 _PATIENCE = 0.5
 """How long to wait for lines, in seconds; also how soon a changed level is noticed."""
 
-_lock = threading.Lock()
+# A signal handler that opens an agent may run in the midst of an opening.
+_lock = threading.RLock()
 _emitting = threading.Lock()
 _thread: threading.Thread | None = None
+_stopped = False
 _dropped = 0
 _told = 0
 
 
 def start() -> None:
-    """Has lines fetched, unless that is so already."""
+    """Has lines fetched, unless that is so already or the interpreter exits."""
     global _thread
     with _lock:
-        if _thread is not None and _thread.is_alive():
+        if _stopped or (_thread is not None and _thread.is_alive()):
             return
         _native.start_log()
         _native.set_log_level(logger.getEffectiveLevel())
@@ -41,8 +43,10 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Hands out what is left and ends the thread."""
+    """Hands out what is left and ends the thread, for good. For the exit of the interpreter."""
+    global _stopped
     with _lock:
+        _stopped = True
         thread = _thread
     _native.stop_log()
     if thread is not None:
@@ -67,8 +71,8 @@ def dropped_log_lines() -> int:
 
 def after_fork() -> None:
     """In the child of a fork: there is no thread, and locks may be held by threads that are not there."""
-    global _lock, _emitting, _thread, _dropped, _told
-    _lock, _emitting, _thread = threading.Lock(), threading.Lock(), None
+    global _lock, _emitting, _thread, _stopped, _dropped, _told
+    _lock, _emitting, _thread, _stopped = threading.RLock(), threading.Lock(), None, False
     _dropped = _told = 0
 
 

@@ -7,7 +7,7 @@ import keyword
 from dataclasses import dataclass
 from typing import Any
 
-from casehook import _native
+from casehook import _arguments, _native
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,10 @@ def presets() -> list[Preset]:
     return [_made(document) for document in json.loads(_native.presets())]
 
 
-def preset(name: str, /, **parameters: str | int) -> dict[str, Any]:
+def preset(name: str, /, **parameters: str | int | None) -> dict[str, Any]:
     """A connector document for one installation of a well-known system, for ``Agent.configure``.
+
+    A parameter that is none counts as not given.
 
     >>> import casehook
     >>> document = casehook.preset("jira-cloud", site="acme", project="OPS")
@@ -69,14 +71,23 @@ def preset(name: str, /, **parameters: str | int) -> dict[str, Any]:
     Raises :class:`casehook.NotFoundError` for a name that no preset has, and :class:`casehook.ArgumentError` for a parameter
     that is missing, not known or cannot be used; both list what there is.
     """
-    texts = [(_spelt(key), value if isinstance(value, str) else str(value)) for key, value in parameters.items()]
-    document: dict[str, Any] = json.loads(_native.preset(name, texts))
+    texts = [(_spelt(key), _text(value, key)) for key, value in parameters.items() if value is not None]
+    document: dict[str, Any] = json.loads(_native.preset(_arguments.text(name, "name"), texts))
     return document
 
 
 def _spelt(name: str) -> str:
     bare = name.removesuffix("_")
     return bare if keyword.iskeyword(bare) else name
+
+
+def _text(value: str | int, parameter: str) -> str:
+    if isinstance(value, str):
+        return _arguments.text(value, parameter)
+    # A bool is an int, but no parameter of a connector.
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _arguments.wrong_type(parameter, "a str or an int", value)
+    return str(int(value))
 
 
 def _made(document: dict[str, Any]) -> Preset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ class Connector:
     """A connector as it is stored, its secrets left out."""
 
     name: str
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(hash=False)
     """The document after defaults."""
     warnings: tuple[ConnectorWarning, ...]
 
@@ -80,7 +80,7 @@ class PushStatus:
     superseded_by: int | None
     error: PushError | None
     """Why the last exchange failed; none once a later one succeeded."""
-    comments: tuple[tuple[str, CommentState], ...]
+    comments: list[tuple[str, CommentState]] = field(hash=False)
     """Id and state of each comment, in order."""
 
 
@@ -329,7 +329,7 @@ def _push_status(document: dict[str, Any]) -> PushStatus:
         uncertain=document["uncertain"],
         superseded_by=document["supersededBy"],
         error=error and _push_error(error),
-        comments=tuple((one["commentId"], one["state"]) for one in document["comments"]),
+        comments=[(one["commentId"], one["state"]) for one in document["comments"]],
     )
 
 

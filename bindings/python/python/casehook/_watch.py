@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from casehook import _native
-from casehook._errors import TimeoutError
+from casehook._errors import ClosedError, TimeoutError
 
 T = TypeVar("T")
 
@@ -55,6 +55,9 @@ class _Wait(Generic[T]):
         return self.timeout is not None and time.monotonic() - self.began >= self.timeout
 
 
+W = TypeVar("W", bound=_Wait[Any])
+
+
 @dataclass(eq=False)
 class _PushWait(_Wait[str]):
     push: int = 0
@@ -84,7 +87,7 @@ async def flush(agent: _native.Agent, timeout: float | None) -> bool:
 
 
 def stop() -> None:
-    """Ends the watcher; whoever waits gets no answer any more. For the exit of the interpreter."""
+    """Ends the watcher and every wait. For the exit of the interpreter."""
     global _stopping
     with _changed:
         _stopping = True
@@ -92,6 +95,10 @@ def stop() -> None:
         _changed.notify()
     if thread is not None:
         thread.join(timeout=1.0)
+    with _changed:
+        left = list(_waits)
+    for wait in left:
+        wait.settle(None, _exiting())
 
 
 def after_fork() -> None:
@@ -104,6 +111,8 @@ async def _await(wait: _Wait[T]) -> T:
     global _thread
     try:
         with _changed:
+            if _stopping:
+                raise _exiting()
             _waits.add(wait)
             if _thread is None:
                 thread = threading.Thread(target=_run, name="casehook-watch", daemon=True)
@@ -116,10 +125,16 @@ async def _await(wait: _Wait[T]) -> T:
             _waits.discard(wait)
 
 
+def _exiting() -> ClosedError:
+    return ClosedError("the interpreter is exiting")
+
+
 def _run() -> None:
     global _thread
     while True:
         with _changed:
+            # Whoever waited in a loop that was closed is gone without a word.
+            _waits.difference_update([wait for wait in _waits if wait.loop.is_closed()])
             if _stopping or not _waits:
                 _thread = None
                 return
@@ -137,17 +152,24 @@ def _run() -> None:
 
 
 def _look(agent: _native.Agent, waits: list[_Wait[Any]]) -> None:
+    pushes = [wait for wait in waits if isinstance(wait, _PushWait)]
+    flushes = [wait for wait in waits if isinstance(wait, _FlushWait)]
+    _look_at(_look_at_pushes, agent, pushes)
+    _look_at(_look_at_flushes, agent, flushes)
+
+
+def _look_at(look: Callable[[_native.Agent, list[W]], None], agent: _native.Agent, waits: list[W]) -> None:
+    """Looks at waits of one kind, if there are any. What goes wrong is an error of these alone."""
+    if not waits:
+        return
     try:
-        _look_at_pushes(agent, [wait for wait in waits if isinstance(wait, _PushWait)])
-        _look_at_flushes(agent, [wait for wait in waits if isinstance(wait, _FlushWait)])
+        look(agent, waits)
     except Exception as error:
         for wait in waits:
             wait.settle(None, error)
 
 
 def _look_at_pushes(agent: _native.Agent, waits: list[_PushWait]) -> None:
-    if not waits:
-        return
     for wait, (settled, found) in zip(waits, agent.poll([wait.push for wait in waits])):
         if isinstance(found, Exception):
             wait.settle(None, found)
@@ -159,10 +181,7 @@ def _look_at_pushes(agent: _native.Agent, waits: list[_PushWait]) -> None:
             wait.settle(None, TimeoutError(message))
 
 
-def _look_at_flushes(agent: _native.Agent, waits: Iterable[_FlushWait]) -> None:
-    waits = list(waits)
-    if not waits:
-        return
+def _look_at_flushes(agent: _native.Agent, waits: list[_FlushWait]) -> None:
     flushed = agent.poll_flush()
     for wait in waits:
         if flushed is not None:

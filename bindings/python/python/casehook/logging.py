@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
@@ -26,13 +27,17 @@ __all__ = ["CaseHandler"]
 
 _REMEMBERED = 1_000
 _TITLE = 200
+_TEXT = 256 * 1024
+"""Characters of a description and of a comment: escaped as JSON they fit into one push, whatever they are."""
+
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
 class _Seen:
     """What is known of one fingerprint."""
 
-    pushed_at: float
+    pushed_at: float | None = None
     unpushed: int = 0
 
 
@@ -45,8 +50,10 @@ class CaseHandler(logging.Handler):
     more than ``limit`` pushes are made in ``per`` seconds.
 
     Nothing is raised into the program: a push that fails goes the way of :meth:`logging.Handler.handleError`, and counts
-    in ``failed``, as what the limit holds back does in ``suppressed``. A push writes to the disk; where that is too long
-    for a log call, put a :class:`logging.handlers.QueueHandler` in front. Records of casehook's own are left out.
+    in ``failed``, as what the limit holds back does in ``suppressed``; the next record of its fingerprint is pushed. A
+    push writes to the disk; where that is too long for a log call, put a :class:`logging.handlers.QueueHandler` in
+    front. Records of casehook's own are left out. Of a text over 256 Ki characters the middle is left out, and half a
+    surrogate pair becomes U+FFFD.
     """
 
     def __init__(
@@ -85,13 +92,14 @@ class CaseHandler(logging.Handler):
         """The parts of the case, as :meth:`Agent.push` takes them. ``times`` is how often it happened since the last."""
         message = record.getMessage()
         first = message.partition("\n")[0].strip() or record.name
-        comments = [(f"{fingerprint}-{record.created:.3f}", f"{times} more times: {message}")] if times else []
+        more = f"{times} more time{'s' if times > 1 else ''}: {message}"
+        comments = [(f"{fingerprint}-{record.created:.3f}", _fit(more))] if times else []
         return {
-            "title": first[:_TITLE],
-            "description": self.format(record),
+            "title": _whole(first[:_TITLE]),
+            "description": _fit(self.format(record)),
             "case_id": fingerprint,
             "severity": self.severity.get(record.levelname, record.levelname.lower()),
-            "tags": [record.name, *self.tags],
+            "tags": [_whole(record.name), *self.tags],
             "comments": comments,
         }
 
@@ -103,16 +111,16 @@ class CaseHandler(logging.Handler):
             fingerprint = self.fingerprint(record)
             times = self._due(fingerprint)
             if times is not None:
-                self.agent.push(self.connector, **self.case(record, fingerprint, times))
+                self._push(record, fingerprint, times)
         except Exception:
             self.failed += 1
             self.handleError(record)
 
     def _due(self, fingerprint: str) -> int | None:
-        """How often it happened unpushed, or none when it is not to be pushed now."""
+        """How often it happened since it was pushed last, this time included, or none when it is not to be pushed now."""
         now = time.monotonic()
         seen = self._seen.get(fingerprint)
-        if seen is not None and now - seen.pushed_at < self.quiet:
+        if seen is not None and seen.pushed_at is not None and now - seen.pushed_at < self.quiet:
             seen.unpushed += 1
             return None
         while self._pushed and now - self._pushed[0] >= self.per:
@@ -122,10 +130,32 @@ class CaseHandler(logging.Handler):
             if seen is not None:
                 seen.unpushed += 1
             return None
-        self._pushed.append(now)
-        self._seen[fingerprint] = _Seen(pushed_at=now)
+        if seen is None:
+            return 0
+        # Of what was never pushed, this time is the incident itself.
+        return seen.unpushed if seen.pushed_at is None else seen.unpushed + 1
+
+    def _push(self, record: logging.LogRecord, fingerprint: str, times: int) -> None:
+        """Pushes, and remembers whether that went well."""
+        seen = self._seen.setdefault(fingerprint, _Seen())
         self._seen.move_to_end(fingerprint)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        # What happened since it was pushed last, this time included.
-        return 0 if seen is None else seen.unpushed + 1
+        seen.unpushed += 1
+        now = time.monotonic()
+        self.agent.push(self.connector, **self.case(record, fingerprint, times))
+        self._pushed.append(now)
+        seen.pushed_at, seen.unpushed = now, 0
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs, which have no UTF-8."""
+    return _HALF_A_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _fit(text: str) -> str:
+    """The text, or its beginning and its end, where a traceback says what it was."""
+    if len(text) > _TEXT:
+        half = _TEXT // 2
+        text = f"{text[:half]}\n[{len(text) - 2 * half} characters are left out]\n{text[-half:]}"
+    return _whole(text)
