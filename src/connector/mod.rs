@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod custom_hosts;
 pub(crate) mod fields;
 mod headers;
+mod masks;
 mod material;
 mod network;
 mod oauth;
@@ -29,6 +30,7 @@ use crate::words;
 
 pub(crate) use config::Config;
 pub(crate) use headers::is_secret_header;
+pub(crate) use masks::MaskSet;
 pub(crate) use prepared::Prepared;
 use secret::Secrets;
 pub use settings::Settings;
@@ -223,10 +225,10 @@ impl Connector {
         let credentials = auth::credentials(&self.config, &secrets, sources)?;
         let material = material::read(&self.config, &secrets, sources)?;
         let network = NetworkPolicy::new(&self.config, settings, material);
-        let (mut masks, mut echo_masks) = (credentials.masks, credentials.echo_masks);
+        let mut found = credentials.found;
         if let Some(login) = network.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
-            auth::mask_login(&mut masks, &login.user, &login.password);
-            auth::mask_login(&mut echo_masks, &login.user, &login.password);
+            found.secret(&login.password);
+            found.login(&login.user, &login.password);
         }
         Ok(Prepared {
             config: Arc::clone(&self.config),
@@ -234,8 +236,7 @@ impl Connector {
             secret_headers: credentials.headers,
             network: Arc::new(network),
             token: credentials.token.map(Arc::new),
-            masks: Arc::new(masks),
-            echo_masks: Arc::new(echo_masks),
+            masks: found.finish(),
         })
     }
 

@@ -181,6 +181,7 @@ pub fn answer(data: &[u8]) {
         headers: headers.collect(),
         body: body.to_vec(),
         body_fault: None,
+        tokens: Default::default(),
     };
     let case = Case::new("T").id("7").comment("c", "text");
     let step = STEPS[usize::from(*step) % STEPS.len()];

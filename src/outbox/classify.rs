@@ -258,6 +258,7 @@ mod tests {
                 .collect(),
             body: Vec::new(),
             body_fault: None,
+            tokens: Default::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use super::token::{Token, TokenGrant, Tokens};
 use super::{
     Answer, BodyFault, Failure, FailureKind, Method, Request, Transport, body, head, proxied, redirect,
 };
+use crate::mask::mask_cut;
 
 /// How many network policies keep their connections; the one used longest ago goes first.
 const MAX_AGENTS: usize = 64;
@@ -61,22 +62,30 @@ impl HttpTransport {
     /// Sends with an access token; one that is refused is fetched anew, once.
     fn with_token(&self, request: &Request, grant: &TokenGrant) -> Result<Answer, Failure> {
         let token = self.token(request, grant, None)?;
-        let result = self.carrying(request, &token);
+        let result = self.carrying(request, &token, None);
         match result {
             Ok(Answer { status: 401, .. }) => {
-                let token = self.token(request, grant, Some(&token))?;
-                self.carrying(request, &token)
+                let next = self.token(request, grant, Some(&token))?;
+                self.carrying(request, &next, Some(&token))
             }
             result => result,
         }
     }
 
-    fn carrying(&self, request: &Request, token: &Token) -> Result<Answer, Failure> {
+    fn carrying(&self, request: &Request, token: &Token, before: Option<&Token>) -> Result<Answer, Failure> {
         let mut request = request.clone();
         request.headers.push(token.field());
-        let mut result = self.follow(&request);
-        token.mask(&mut result);
-        result
+        let masks = token.masks(before);
+        match self.follow(&request) {
+            Ok(answer) => Ok(Answer {
+                tokens: masks,
+                ..answer
+            }),
+            Err(failure) => Err(Failure {
+                message: mask_cut(&failure.message, &masks),
+                ..failure
+            }),
+        }
     }
 
     /// Nothing of the request has been sent while this fails.
@@ -216,6 +225,7 @@ impl HttpTransport {
             headers,
             body,
             body_fault,
+            tokens: Arc::default(),
         })
     }
 
@@ -234,6 +244,7 @@ impl HttpTransport {
                         body_fault: Some(BodyFault::Broken(format!(
                             "the answer's head cannot be read: {error}"
                         ))),
+                        tokens: Arc::default(),
                     }),
                     None => {
                         let message = format!("what the server answered is not HTTP/1.1: {error}");
