@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use url::Url;
+use zeroize::Zeroize;
 
 use super::NetworkPolicy;
 use super::connect::Dialer;
@@ -96,13 +97,14 @@ impl HttpTransport {
         refused: Option<&Arc<Token>>,
     ) -> Result<Arc<Token>, Failure> {
         self.tokens.get(grant, refused, || {
-            let asking = grant.request(&request.network);
+            let mut asking = grant.request(&request.network);
             let began = Instant::now();
-            permit(&asking.network, &asking.url)
-                .and_then(|()| {
-                    let time = asking.network.limits.response;
-                    self.exchange(&asking, &asking.network, &asking.url, true, time)
-                })
+            let answer = permit(&asking.network, &asking.url).and_then(|()| {
+                let time = asking.network.limits.response;
+                self.exchange(&asking, &asking.network, &asking.url, true, time)
+            });
+            asking.body.zeroize();
+            answer
                 .map_err(|failure| Failure {
                     kind: match failure.kind {
                         FailureKind::Refused | FailureKind::Redirect | FailureKind::Credentials => {
