@@ -12,6 +12,7 @@ mod network;
 mod oauth;
 mod prepared;
 mod proxy;
+mod reference;
 mod secret;
 pub(crate) mod settings;
 mod shape;
@@ -53,6 +54,21 @@ pub(crate) type SecretField = (String, Zeroizing<String>);
 pub(crate) struct SecretSources {
     pub(crate) env: Vec<String>,
     pub(crate) dir: Option<std::path::PathBuf>,
+    /// What no reference may lead to, whatever the host allows.
+    pub(crate) own: OwnFiles,
+}
+
+/// Casehook's own files, and the key, wherever it lies. Prints without the key.
+#[derive(Clone, Default)]
+pub(crate) struct OwnFiles {
+    pub(crate) databases: Vec<std::path::PathBuf>,
+    pub(crate) key: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl fmt::Debug for OwnFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnFiles").field(&self.databases).finish()
+    }
 }
 
 /// A connector document, parsed and checked as far as it can be without the agent's settings.

@@ -1,6 +1,7 @@
 //! From an exchange's end to what it means: a success with what it brought, or a verdict.
 
 use crate::connector::Prepared;
+use crate::model::limits::ID_BYTES;
 use crate::model::{Step, Timestamp};
 use crate::outbox::classify::{self, Situation, Trouble, Verdict};
 use crate::outbox::machine::Success;
@@ -58,8 +59,17 @@ fn said(mut verdict: Verdict, prepared: &Prepared, answer: &Answer) -> Verdict {
     masked(verdict, prepared)
 }
 
-/// An id, which is used and shown as it is: one that repeats a secret can be neither.
+/// An id, which is used and shown as it is: one that repeats a secret can be neither. Nor can one that no push may name.
 fn harmless(id: String, prepared: &Prepared, answer: &Answer) -> Result<String, step::Unusable> {
+    if id.len() > ID_BYTES {
+        return Err(step::Unusable {
+            code: "idUnusable",
+            message: format!(
+                "the id in the answer has {} bytes; the limit is {ID_BYTES}; correct the path of the id",
+                id.len()
+            ),
+        });
+    }
     if !prepared.masks.secrets.repeated_in(&id) && !answer.tokens.repeated_in(&id) {
         return Ok(id);
     }

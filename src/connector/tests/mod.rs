@@ -1,5 +1,6 @@
 //! Tests of whole connector documents.
 
+mod references;
 mod secrets;
 mod tls;
 

@@ -113,6 +113,7 @@ fn references_are_read_at_every_prepare_and_only_where_allowed() {
     let sources = SecretSources {
         env: vec!["PATH".to_owned(), "CASEHOOK_KEY".to_owned()],
         dir: Some(inside.clone()),
+        ..SecretSources::default()
     };
     let with_password = |reference: Value| {
         let secrets = json!({"user": "u", "password": reference, "secretHeaders": {"X-P": {"env": "PATH"}}});
