@@ -35,7 +35,8 @@ pub(super) enum Place {
 pub(super) enum Telling {
     /// Numbers of a few digits, and the shortest secrets, are ids by chance.
     No,
-    AsWord,
+    /// Longer numbers and short words may be parts of ids by chance, but not all of one.
+    Alone,
     Anywhere,
 }
 
@@ -78,8 +79,8 @@ fn telling(secret: &str) -> Telling {
     let number = secret.bytes().all(|byte| byte.is_ascii_digit());
     match secret.len() {
         8.. if !number => Telling::Anywhere,
-        8.. => Telling::AsWord,
-        SHORT.. if !number => Telling::AsWord,
+        8.. => Telling::Alone,
+        SHORT.. if !number => Telling::Alone,
         _ => Telling::No,
     }
 }

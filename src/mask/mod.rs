@@ -52,7 +52,7 @@ impl Masks {
             self.needles.iter().any(|needle| match needle.telling {
                 Telling::No => false,
                 Telling::Anywhere => text.contains(needle.text.as_str()),
-                Telling::AsWord => occurrences(text, needle).any(|range| is_word(text, &range)),
+                Telling::Alone => text.trim() == needle.text.as_str(),
             })
         };
         layers.texts().any(found)
@@ -157,8 +157,9 @@ pub(crate) fn mask_cut(text: &str, masks: &Masks) -> String {
 
 fn occurrences<'a>(text: &'a str, needle: &'a Needle) -> impl Iterator<Item = Range<usize>> {
     let length = needle.text.len();
-    let found = text.match_indices(needle.text.as_str());
-    found.map(move |(at, _)| at..at + length)
+    let fits = length <= text.len();
+    let found = fits.then(|| text.match_indices(needle.text.as_str()));
+    found.into_iter().flatten().map(move |(at, _)| at..at + length)
 }
 
 fn is_word(text: &str, range: &Range<usize>) -> bool {
