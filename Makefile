@@ -20,7 +20,7 @@ BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
 export PREFIX DESTDIR LIBDIR
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz bench \
+.PHONY: help demo test test-rust test-python test-pythons test-postgres bench-postgres torture nightly fuzz audit bench \
 	bench-instructions bench-python bench-c check live live-net live-openapi header public-api install install-command dist fresh \
 	needs-rust needs-lint needs-python needs-venv
 
@@ -90,6 +90,10 @@ nightly: torture test-python ## torture and the other tests in their big sizes (
 
 fuzz: needs-rust ## feed hostile input to every parser (nightly compiler; FUZZ_SECONDS a target, 600; FUZZ_TARGETS for some)
 	tests/fuzz/run.sh $${FUZZ_SECONDS:-600} $(FUZZ_TARGETS)
+
+audit: needs-rust ## known vulnerabilities of the dependencies (cargo-audit; AUDIT=--no-fetch uses the database that is here)
+	@command -v cargo-audit >/dev/null || { echo "cargo-audit is missing: cargo install cargo-audit --locked" >&2; exit 1; }
+	$(CARGO) audit $(AUDIT)
 
 check: needs-rust needs-lint needs-venv $(CHECK_ENV)/ready ## formatting, lints, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --all --check

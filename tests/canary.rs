@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use casehook::{Agent, Case, Connector, Filter, Options, Settings};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use support::case_system::config_for;
 use support::http::{Received, Reply};
@@ -25,10 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Each holds a core that no encoding changes, and around it what encodings do change.
 const CANARIES: [(&str, &str); 17] = [
     ("user", "u/cnryuser01 +"),
-    ("password", "p&\"cnrypass02/é"),
+    ("password", "p&\"cnrypass02/é!'()*~<>"),
     ("secret header", "Token cnryhead03=="),
     ("second secret header", "cnryhead04 \\ ;"),
-    ("client secret", "c%cnryclnt05+/"),
+    ("client secret", "c%cnryclnt05+/ !'~<é"),
     ("token", "cnrytokn06-abcdefghijklmnop"),
     ("proxy user", "x cnryprxu07"),
     ("proxy password", "y/cnryprxp08?"),
@@ -56,12 +57,72 @@ fn base64(text: &str) -> String {
     STANDARD.encode(text)
 }
 
+fn base64_url(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// As Python's `urllib.parse.quote` has it, and then as a form has it.
+fn percent_otherwise(text: &str) -> String {
+    let kept = |form: bool, byte: u8| match byte {
+        b' ' if form => "+".to_owned(),
+        b'/' | b'~' if !form => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02x}"),
+    };
+    let whole = |form| text.bytes().map(|byte| kept(form, byte)).collect::<String>();
+    format!("{}|{}", whole(false), whole(true))
+}
+
+/// As templates of HTML write it, with names and with numbers.
+fn html(text: &str) -> String {
+    let named = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let numbered = named.replace('"', "&#34;").replace('\'', "&#x27;");
+    let quoted = named.replace('"', "&quot;").replace('\'', "&#039;");
+    format!("{numbered}|{quoted}")
+}
+
+/// As JSON of Go, .NET and PHP has it.
+fn escaped(text: &str) -> String {
+    let go = |c: char| match c {
+        '<' | '>' | '&' => format!("\\u{:04x}", u32::from(c)),
+        '"' | '\\' => format!("\\{c}"),
+        _ => c.to_string(),
+    };
+    let net = |c: char| match c {
+        '<' | '>' | '&' | '"' | '\'' | '+' | 'é' => format!("\\u{:04X}", u32::from(c)),
+        '\\' => "\\\\".to_owned(),
+        _ => c.to_string(),
+    };
+    let php = |c: char| match c {
+        '/' | '"' | '\\' => format!("\\{c}"),
+        'é' => "\\u00e9".to_owned(),
+        _ => c.to_string(),
+    };
+    let go: String = text.chars().map(go).collect();
+    let net: String = text.chars().map(net).collect();
+    let php: String = text.chars().map(php).collect();
+    format!("{go}|{net}|{php}")
+}
+
 fn percent(text: &str) -> String {
     let one = |byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(one).collect()
+}
+
+/// The header that the token endpoint gets (RFC 6749, 2.3.1).
+fn client_login() -> String {
+    let secret: String = form_urlencoded::byte_serialize(canary("client secret").as_bytes()).collect();
+    base64(&format!("casehook:{secret}"))
 }
 
 /// Whatever gives a secret away: a core, or the base64 of a whole or of a login.
@@ -73,6 +134,8 @@ fn needles() -> Vec<(String, String)> {
             format!("{name} in base64"),
             base64(text).trim_end_matches('=').to_owned(),
         ));
+        needles.push((format!("{name} in base64 for URLs"), base64_url(text)));
+        needles.push((format!("{name} in hex"), hex(core(text))));
     }
     for (user, password) in [("user", "password"), ("proxy user", "proxy password")] {
         let login = format!("{}:{}", canary(user), canary(password));
@@ -80,7 +143,12 @@ fn needles() -> Vec<(String, String)> {
             format!("login of {user}"),
             base64(&login).trim_end_matches('=').to_owned(),
         ));
+        needles.push((format!("login of {user} for URLs"), base64_url(&login)));
     }
+    needles.push((
+        "login of the client".to_owned(),
+        client_login().trim_end_matches('=').to_owned(),
+    ));
     needles
 }
 
@@ -159,16 +227,29 @@ fn echo_of(sent: &[&str]) -> String {
         let json = serde_json::to_string(text).unwrap();
         let twice = serde_json::to_string(&json).unwrap();
         all.push_str(&format!(
-            "[{text}|{json}|{twice}|{}|{}]",
+            "[{text}|{json}|{twice}|{}|{}|{}|{}|{}|{}|{}]",
             percent(text),
-            base64(text)
+            base64(text),
+            base64_url(text),
+            hex(text),
+            percent_otherwise(text),
+            html(text),
+            escaped(text),
         ));
     }
     for (user, password) in [("user", "password"), ("proxy user", "proxy password")] {
         if sent.contains(&user) {
             let login = format!("{}:{}", canary(user), canary(password));
-            all.push_str(&format!("Basic {} {login}", base64(&login)));
+            let bare = base64(&login).trim_end_matches('=').to_owned();
+            all.push_str(&format!(
+                "Basic {} {login} {bare} {}",
+                base64(&login),
+                base64_url(&login)
+            ));
         }
+    }
+    if sent.contains(&"client secret") {
+        all.push_str(&format!(" Basic {} ", client_login()));
     }
     all
 }
@@ -181,6 +262,8 @@ enum Mode {
     Text,
     /// A 2xx with what was asked for in the wrong form.
     NoId,
+    /// All goes well, and the id is a secret.
+    EchoedId,
     /// All goes well, and nothing is repeated.
     Quiet,
     /// All goes well, and title, link and failure text are echoes.
@@ -221,7 +304,7 @@ impl Service for Hostile {
             let echo = || all.clone();
             let told = json!({"error": echo(), "error_description": echo()});
             return Answer::Reply(match mode {
-                Mode::Works | Mode::Quiet => Reply::json(
+                Mode::Works | Mode::Quiet | Mode::EchoedId => Reply::json(
                     200,
                     &json!({"access_token": canary("token"),
                     "token_type": "Bearer", "expires_in": 3600}),
@@ -252,6 +335,7 @@ impl Service for Hostile {
                 200,
                 &json!({"id": {"deep": echo()}, "id2": echo(), "key": [echo()]}),
             ),
+            Mode::EchoedId => Reply::json(200, &json!({"id": last, "key": "K"})),
             Mode::Quiet => Reply::json(200, &json!({"id": "1001", "key": "CASE-1001"})),
             Mode::Works => filled(
                 200,
@@ -296,10 +380,17 @@ impl Hostile {
 // The connectors
 
 /// What each sends.
-const BASIC: [&str; 4] = ["user", "password", "secret header", "second secret header"];
-const OAUTH2: [&str; 2] = ["client secret", "token"];
-const PROXIED: [&str; 6] = [
+const BASIC: [&str; 5] = [
     "user",
+    "query",
+    "password",
+    "secret header",
+    "second secret header",
+];
+const OAUTH2: [&str; 3] = ["client secret", "query", "token"];
+const PROXIED: [&str; 7] = [
+    "user",
+    "query",
     "password",
     "secret header",
     "second secret header",
@@ -309,9 +400,10 @@ const PROXIED: [&str; 6] = [
 
 type Kind = (&'static str, &'static [&'static str], fn(&str) -> Value);
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     ("basic", &BASIC, basic),
     ("oauth2", &OAUTH2, oauth2),
+    ("oauth2 by header", &OAUTH2, oauth2_by_header),
     ("proxied", &PROXIED, proxied),
 ];
 
@@ -334,6 +426,12 @@ fn oauth2(base: &str) -> Value {
     document["config"]["accessTokenUrl"] = json!(format!("{base}/token"));
     document["config"]["clientId"] = json!("casehook");
     document["secrets"] = json!({"clientSecret": canary("client secret")});
+    document
+}
+
+fn oauth2_by_header(base: &str) -> Value {
+    let mut document = oauth2(base);
+    document["config"]["accessTokenAuthMethod"] = json!("client_secret_basic");
     document
 }
 
@@ -377,6 +475,25 @@ fn refused(base: &str) -> Vec<(&'static str, Value)> {
         (
             "unknown",
             changed(&|d| d["secrets"]["passwort"] = json!(canary("password"))),
+        ),
+        (
+            "in the place of a name",
+            changed(&|d| d["secrets"][canary("password")] = json!("password")),
+        ),
+        (
+            "in the place of a variable",
+            changed(&|d| d["secrets"]["password"] = json!({"env": canary("password")})),
+        ),
+        (
+            "in the place of a path",
+            changed(&|d| d["secrets"]["password"] = json!({"file": canary("password")})),
+        ),
+        (
+            "whole header as name",
+            changed(&|d| {
+                let header = format!("Authorization: Bearer {}", canary("secret header"));
+                d["secrets"]["secretHeaders"] = json!({header: ""});
+            }),
         ),
         (
             "alone",
@@ -464,12 +581,9 @@ fn ask(heard: &mut Heard, place: &str, agent: &Agent) {
     let pushes = agent.pushes(&Filter::new()).unwrap();
     for push in &pushes {
         let attempts = agent.attempts(push.id).unwrap();
-        heard.hear(
-            &format!("{place}: attempts"),
-            without_query(&format!("{attempts:?}")),
-        );
+        heard.debug(&format!("{place}: attempts"), &attempts);
         let json = serde_json::to_string(&attempts).unwrap();
-        heard.hear(&format!("{place}: attempts as JSON"), without_query(&json));
+        heard.hear(&format!("{place}: attempts as JSON"), json);
         let link = push.case_id.as_deref().map(|id| agent.link(&push.connector, id));
         heard.debug(&format!("{place}: link"), &link);
     }
@@ -487,8 +601,7 @@ fn ask(heard: &mut Heard, place: &str, agent: &Agent) {
     heard.debug(&format!("{place}: agent"), agent);
 }
 
-/// The document is the host's own text, and requests are shown with the URLs that it names: a key in a URL is no secret
-/// there. It stays one for logs and errors.
+/// The document is the host's own text: a key in a URL of it is no secret there. It is one everywhere else.
 fn without_query(text: &str) -> String {
     text.replace(core(canary("query")), "")
 }
@@ -539,7 +652,14 @@ fn no_secret_comes_out_anywhere() {
     let modes = [400, 401, 403, 404, 409, 412, 422, 429, 500, 501, 503]
         .map(Mode::Status)
         .into_iter()
-        .chain([Mode::Text, Mode::NoId, Mode::Redirect, Mode::Cut, Mode::Works]);
+        .chain([
+            Mode::Text,
+            Mode::NoId,
+            Mode::Redirect,
+            Mode::Cut,
+            Mode::EchoedId,
+            Mode::Works,
+        ]);
     let modes = std::iter::once(Mode::Quiet).chain(modes);
     let mut number = 0;
     for mode in modes {
@@ -567,12 +687,13 @@ fn no_secret_comes_out_anywhere() {
             let warnings = agent.configure(name, &connector);
             heard.result(&place, &warnings);
             let report = agent.test(name, &case(number));
-            heard.hear(&format!("{place}: test"), without_query(&format!("{report:?}")));
+            heard.debug(&format!("{place}: test"), &report);
+            if mode == Mode::EchoedId {
+                let told = format!("{report:?}");
+                assert!(told.contains("repeats a secret"), "{place}: {told}");
+            }
             let preview = agent.preview(name, &case(number));
-            heard.hear(
-                &format!("{place}: preview"),
-                without_query(&format!("{preview:?}")),
-            );
+            heard.debug(&format!("{place}: preview"), &preview);
             let push = agent.push(name, &case(number)).unwrap();
             let waited = agent.wait(push, Duration::from_millis(400));
             heard.result(&format!("{place}: wait"), &waited);
@@ -674,7 +795,13 @@ fn command_line(heard: &mut Heard, folder: &Path, base: &str) {
             }
             let output = command.output().unwrap();
             let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            heard.hear(&format!("command {args:?}"), without_query(&said));
+            let shows_the_document = args == ["connectors"];
+            let said = if shows_the_document {
+                without_query(&said)
+            } else {
+                said
+            };
+            heard.hear(&format!("command {args:?}"), &said);
         }
     }
 }

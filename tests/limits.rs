@@ -76,6 +76,21 @@ fn every_limit_holds_and_its_error_says_so() {
         limit("incident.title", "65536", limits::TITLE_BYTES, |n| {
             push(Case::new("t".repeat(n)))
         }),
+        limit("incident.id", "4096", limits::ID_BYTES, |n| {
+            push(Case::new("t").id("i".repeat(n)))
+        }),
+        limit("incident.externalId", "4096", limits::ID_BYTES, |n| {
+            push(Case::new("t").external_id("i".repeat(n)))
+        }),
+        limit("incident.severity", "1024", limits::WORD_BYTES, |n| {
+            push(Case::new("t").severity("s".repeat(n)))
+        }),
+        limit("incident.status", "1024", limits::WORD_BYTES, |n| {
+            push(Case::new("t").status("s".repeat(n)))
+        }),
+        limit("comments[1].commentId", "4096", limits::ID_BYTES, |n| {
+            push(Case::new("t").comment("c", "c").comment("c".repeat(n), "c"))
+        }),
         limit("incident.tags", "1000", limits::TAGS, |n| {
             push((0..n).fold(Case::new("t"), |case, i| case.tag(i.to_string())))
         }),
@@ -129,6 +144,42 @@ fn every_limit_holds_and_its_error_says_so() {
                     d["secrets"] = json!({"user": "u", "password": {"file": "secret"}});
                 }))?;
                 agent.preview("limits", &Case::new("t")).map(drop)
+            },
+        ),
+        limit("secrets.password", "1048576", limits::SECRET_BYTES, |n| {
+            configure(&document(|d| {
+                d["config"]["hasAuth"] = json!(true);
+                d["secrets"] = json!({"user": "u", "password": "p".repeat(n)});
+            }))
+        }),
+        limit("config.headers", "100", limits::HEADERS, |n| {
+            let headers: serde_json::Map<String, Value> =
+                (0..n).map(|i| (format!("X-{i}"), json!("v"))).collect();
+            configure(&document(|d| d["config"]["headers"] = json!(headers)))
+        }),
+        limit("config.headers", "256", limits::HEADER_NAME_BYTES, |n| {
+            configure(&document(|d| {
+                d["config"]["headers"] = json!({"h".repeat(n): "v"})
+            }))
+        }),
+        limit("config.headers.A", "32768", limits::HEADER_BYTES, |n| {
+            configure(&document(|d| {
+                d["config"]["headers"] = json!({"A": "v".repeat(n)})
+            }))
+        }),
+        limit("secrets.secretHeaders", "100", limits::HEADERS, |n| {
+            let headers: serde_json::Map<String, Value> =
+                (0..n).map(|i| (format!("X-{i}"), json!("v"))).collect();
+            configure(&document(|d| d["secrets"] = json!({"secretHeaders": headers})))
+        }),
+        limit(
+            "config.createIncidentResponseKey",
+            "4096",
+            limits::PATH_BYTES,
+            |n| {
+                configure(&document(|d| {
+                    d["config"]["createIncidentResponseKey"] = json!("k".repeat(n))
+                }))
             },
         ),
         limit("workers", "1 to 64", 64, |n| {

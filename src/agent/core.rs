@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::place::Place;
 use crate::clock::{Clock, SystemClock};
-use crate::connector::{Connector, SecretSources, Settings};
+use crate::connector::{Connector, OwnFiles, SecretSources, Settings};
 use crate::drain::Tools;
 use crate::drain::{Engine, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::outbox::ConnectorId;
 use crate::process::{Bell, DrainLock, ProcessGuard, location};
-use crate::store::sqlite::{KeySource, SqliteStore};
+use crate::store::sqlite::{KEY_VARIABLE, KeySource, SqliteStore, read_key};
 use crate::store::{Retention, Store, StoredConnector};
 use crate::transport::{HttpTransport, Transport};
 
@@ -94,6 +96,7 @@ impl Core {
             sources: SecretSources {
                 env: options.secret_env.clone(),
                 dir: options.secret_dir.clone(),
+                own: own_files(place, spool, options),
             },
             retention,
             workers: Mutex::new(None),
@@ -286,6 +289,22 @@ fn seed() -> Result<u64> {
         .fill(&mut bytes)
         .map_err(|_| Error::internal("the operating system gives no random numbers"))?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+/// What no connector may have sent to its target, whatever directory the host allows.
+fn own_files(place: &Place, spool: Option<&Path>, options: &Options) -> OwnFiles {
+    let file = match place {
+        Place::File(path) => Some(path.as_path()),
+        Place::Server(_) => None,
+    };
+    let from_environment = || {
+        let text = Zeroizing::new(std::env::var(KEY_VARIABLE).ok()?);
+        read_key(&text)
+    };
+    OwnFiles {
+        databases: file.into_iter().chain(spool).map(Path::to_owned).collect(),
+        key: options.key.clone().or_else(from_environment),
+    }
 }
 
 impl Core {

@@ -121,7 +121,7 @@ pub(super) fn shown(step: Step, request: &transport::Request, prepared: &Prepare
     Request {
         step,
         method: request.method.as_str().to_owned(),
-        url: step::mask(request.url.as_str(), &prepared.masks),
+        url: step::mask(request.url.as_str(), &prepared.masks.own),
         headers: request
             .headers
             .iter()
@@ -129,13 +129,13 @@ pub(super) fn shown(step: Step, request: &transport::Request, prepared: &Prepare
                 name: header.name.clone(),
                 value: match header.secret {
                     true => "***".to_owned(),
-                    false => step::mask(&header.value, &prepared.masks),
+                    false => step::mask(&header.value, &prepared.masks.own),
                 },
             })
             .collect(),
         body: request
             .body
             .as_deref()
-            .map(|body| step::mask(&String::from_utf8_lossy(body), &prepared.masks)),
+            .map(|body| step::mask(&String::from_utf8_lossy(body), &prepared.masks.own)),
     }
 }

@@ -77,7 +77,7 @@ fn ask(core: &Core, prepared: &Prepared, origin: url::Url) -> Reach {
     Reach {
         origin: request.url.origin().ascii_serialization(),
         status,
-        problem: problem.map(|failure| step::mask(&failure.message, &prepared.masks)),
+        problem: problem.map(|failure| step::mask(&failure.message, &prepared.masks.echoed)),
         duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     }
 }

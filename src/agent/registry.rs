@@ -49,7 +49,10 @@ pub(super) fn slot(path: &Path) -> Result<(Place, Arc<Slot>)> {
     let place = match place::url(path) {
         // A forked child makes connections of its own, whatever its parent has open.
         Some(url) => Place::Server(url.to_owned()),
-        None => Place::File(file(path)?),
+        None => {
+            place::refuse_url(path)?;
+            Place::File(file(path)?)
+        }
     };
     let mut slots = registry().lock().unwrap_or_else(PoisonError::into_inner);
     let slot = Arc::clone(slots.entry(place.clone()).or_default());

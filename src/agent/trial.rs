@@ -249,20 +249,43 @@ fn told(success: &Success) -> String {
 }
 
 fn shown_answer(answer: &transport::Answer, prepared: &Prepared) -> Answer {
-    let cut = answer.body.get(..QUOTED_BYTES).unwrap_or(&answer.body);
+    let masks = &prepared.masks.echoed;
+    let header = |(name, value): &(String, String)| Header {
+        name: name.clone(),
+        value: match name.as_str() {
+            "set-cookie" => "***".to_owned(),
+            _ => step::mask(&step::mask(value, &answer.tokens), masks),
+        },
+    };
+    let body = String::from_utf8_lossy(beginning(&answer.body));
     Answer {
         status: answer.status,
-        headers: answer
-            .headers
-            .iter()
-            .map(|(name, value)| Header {
-                name: name.clone(),
-                value: match name.as_str() {
-                    "set-cookie" => "***".to_owned(),
-                    _ => step::mask(value, &prepared.echo_masks),
-                },
-            })
-            .collect(),
-        body: step::mask_cut(&String::from_utf8_lossy(cut), &prepared.echo_masks),
+        headers: answer.headers.iter().map(header).collect(),
+        body: step::mask_cut(&step::mask_cut(&body, &answer.tokens), masks),
+    }
+}
+
+/// What a report quotes of a body, not cut within a character.
+fn beginning(body: &[u8]) -> &[u8] {
+    let Some(cut) = body.get(..QUOTED_BYTES) else {
+        return body;
+    };
+    match std::str::from_utf8(cut) {
+        Err(error) if error.error_len().is_none() => &cut[..error.valid_up_to()],
+        _ => cut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_not_cut_within_a_character() {
+        let body = format!("{}\u{e9}", "x".repeat(QUOTED_BYTES - 1));
+        assert_eq!(beginning(body.as_bytes()).len(), QUOTED_BYTES - 1);
+        let body = format!("{}\u{e9}x", "x".repeat(QUOTED_BYTES - 2));
+        assert_eq!(beginning(body.as_bytes()).len(), QUOTED_BYTES);
+        assert_eq!(beginning(b"short \xc3").len(), 7);
     }
 }

@@ -9,7 +9,7 @@ use super::connectors::{now, trouble};
 use super::failure::{self, Failure};
 use super::out::{count, field};
 use super::progress::{Progress, Sums};
-use super::{duration, pushes, show};
+use super::{database, duration, pushes, show};
 use crate::{Agent, ErrorKind, PushId, PushState, Stats};
 
 /// How soon a stop is noticed, and how often progress is shown.
@@ -111,7 +111,7 @@ pub(super) fn run(session: &mut Session<'_>, agent: &Agent) -> Result<i32, Failu
     let open = Sums::of(&stats).open;
     log::info!(
         "delivering from {} with {}; {} to deliver; Ctrl-C or SIGTERM stops",
-        session.database()?.display(),
+        database::shown(session.database()?),
         count(u64::from(session.global.workers), "worker", "workers"),
         count(open, "push", "pushes"),
     );

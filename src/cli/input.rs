@@ -12,26 +12,48 @@ use zeroize::Zeroizing;
 
 use crate::Case;
 
-/// The text of a file, or of standard input for `-`. A byte order mark is skipped.
-pub(super) fn text(file: &Path) -> Result<String, Failure> {
+/// The text of a file, or of standard input for `-`; wiped when it is dropped, since it may hold secrets. A byte order mark is
+/// skipped.
+pub(super) fn text(file: &Path) -> Result<Zeroizing<String>, Failure> {
     let shown = name(file);
-    let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    let unread = |error: io::Error| Failure::usage(format!("{shown} cannot be read: {error}"));
+    let mut bytes = if file == Path::new("-") {
+        read(io::stdin().lock(), 0)
     } else {
-        fs::read(file)
+        fs::File::open(file).and_then(|file| {
+            let length = file.metadata().map_or(0, |metadata| metadata.len());
+            read(file, usize::try_from(length).unwrap_or(0))
+        })
     }
-    .map_err(|error| Failure::usage(format!("{shown} cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + newlines(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        Failure::usage(format!(
+    .map_err(unread)?;
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    if let Err(error) = std::str::from_utf8(&bytes) {
+        let line = 1 + newlines(&bytes[..error.valid_up_to()]);
+        return Err(Failure::usage(format!(
             "{shown} is not UTF-8 text (line {line}); save it as UTF-8"
-        ))
-    })?;
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
-    })
+        )));
+    }
+    let text = String::from_utf8(std::mem::take(&mut bytes)).unwrap_or_default();
+    Ok(Zeroizing::new(text))
+}
+
+/// All of it, without leaving copies behind where it grows.
+fn read(mut from: impl Read, expected: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    const LEAST: usize = 64 * 1024;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(expected.max(LEAST) + 1));
+    loop {
+        if bytes.len() == bytes.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        let room = u64::try_from(bytes.capacity() - bytes.len()).unwrap_or(u64::MAX);
+        if from.by_ref().take(room).read_to_end(&mut bytes)? == 0 {
+            return Ok(bytes);
+        }
+    }
 }
 
 /// How messages call a file.
@@ -45,7 +67,7 @@ pub(super) fn name(file: &Path) -> String {
 
 /// The key in a file: 64 hex digits, or base64 of 32 bytes.
 pub(super) fn key(file: &Path) -> Result<[u8; 32], Failure> {
-    let text = Zeroizing::new(text(file)?);
+    let text = text(file)?;
     crate::parse_key(text.trim()).map_err(|error| Failure::from(error).within(&name(file)))
 }
 

@@ -3,13 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::config::{Auth, Config};
+use super::masks::Found;
 use super::secret::Secrets;
 use super::{SecretSources, headers};
 use crate::error::{Error, Result};
 use crate::transport::{HeaderField, TokenGrant, to_base64};
-
-/// The shortest secret that is masked: shorter ones would blot out harmless text.
-const MASKED_BYTES: usize = 4;
 
 /// Refuses authentication without the secrets that it needs (R12).
 pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<()> {
@@ -43,11 +41,8 @@ pub(crate) struct Credentials {
     pub(crate) token: Option<TokenGrant>,
     /// `secretHeaders`; they win over every other header of their names.
     pub(crate) headers: Vec<HeaderField>,
-    /// Every text that must be masked, longest first.
-    pub(crate) masks: Vec<Zeroizing<String>>,
-    /// The same and the login name, for what comes from outside. What casehook makes itself holds no login name, but may
-    /// well hold the same word.
-    pub(crate) echo_masks: Vec<Zeroizing<String>>,
+    /// What of it must not show.
+    pub(crate) found: Found,
 }
 
 /// Reads the secrets and makes the headers.
@@ -57,12 +52,12 @@ pub(crate) fn credentials(
     sources: &SecretSources,
 ) -> Result<Credentials> {
     let mut fields = Vec::new();
-    let mut masks = Vec::new();
+    let mut found = Found::default();
     for (name, secret) in &secrets.headers {
         let at = super::table::child("secrets.secretHeaders", name);
         let text = secret.read(&at, sources)?;
         let value = Zeroizing::new(headers::value(&at, name, &text)?.to_owned());
-        mask_credential(&mut masks, &value);
+        found.header(&value);
         fields.push(secret_header(name, value));
     }
     let mut texts = Vec::new();
@@ -74,8 +69,9 @@ pub(crate) fn credentials(
         };
         match secret.read(&super::table::child("secrets", name), sources) {
             Ok(text) => {
-                if *name != "user" {
-                    mask(&mut masks, &text);
+                match *name {
+                    "user" => found.user(&text),
+                    _ => found.secret(&text),
                 }
                 texts.push((*name, text));
             }
@@ -89,9 +85,9 @@ pub(crate) fn credentials(
         let (Some(user), Some(password)) = (text("user"), text("password")) else {
             return Err(Error::config("secrets", "user and password are missing"));
         };
+        found.login(user, password);
         let pair = Zeroizing::new(format!("{}:{}", user.as_str(), password.as_str()));
         let encoded = to_base64(pair.as_bytes());
-        mask(&mut masks, &encoded);
         let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
         authorization = Some(secret_header("Authorization", value));
     }
@@ -102,52 +98,17 @@ pub(crate) fn credentials(
             .find(|(name, _)| *name == "clientSecret")
             .ok_or_else(|| Error::config("secrets", "clientSecret is missing"))?;
         token = Some(oauth2.grant(secret));
+        oauth2.secrets(secret, &mut found);
     }
-    let mut echo_masks = masks.clone();
-    for (_, user) in texts.iter().filter(|(name, _)| *name == "user") {
-        mask(&mut echo_masks, user);
-    }
-    for list in [&mut masks, &mut echo_masks] {
-        list.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
+    for template in config.urls() {
+        found.query(template.sample());
     }
     Ok(Credentials {
         token,
         authorization,
         headers: fields,
-        masks,
-        echo_masks,
+        found,
     })
-}
-
-/// Notes the password of a login, and both as basic authentication has them.
-pub(crate) fn mask_login(masks: &mut Vec<Zeroizing<String>>, user: &str, password: &str) {
-    let pair = Zeroizing::new(format!("{user}:{password}"));
-    mask(masks, password);
-    mask(masks, &to_base64(pair.as_bytes()));
-    longest_first(masks);
-}
-
-/// Notes the values of headers that are taken for credentials, and what follows the scheme in them. Others may hold words that
-/// stand in every link.
-pub(crate) fn mask_headers<'a>(
-    masks: &mut Vec<Zeroizing<String>>,
-    headers: impl Iterator<Item = &'a (String, String)>,
-) {
-    for (_, value) in headers.filter(|(name, _)| headers::is_secret_header(name)) {
-        mask_credential(masks, value);
-    }
-    longest_first(masks);
-}
-
-fn mask_credential(masks: &mut Vec<Zeroizing<String>>, value: &str) {
-    if let Some((_, credential)) = value.split_once(' ') {
-        mask(masks, credential.trim());
-    }
-    mask(masks, value);
-}
-
-fn longest_first(masks: &mut [Zeroizing<String>]) {
-    masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
 }
 
 fn secret_header(name: &str, value: Zeroizing<String>) -> HeaderField {
@@ -156,12 +117,5 @@ fn secret_header(name: &str, value: Zeroizing<String>) -> HeaderField {
         value,
         secret: true,
         travels: false,
-    }
-}
-
-/// Notes a text; its encoded forms are the masking's own business.
-fn mask(masks: &mut Vec<Zeroizing<String>>, text: &str) {
-    if text.len() >= MASKED_BYTES && !masks.iter().any(|mask| mask.as_str() == text) {
-        masks.push(Zeroizing::new(text.to_owned()));
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::table::child;
 use crate::error::{Error, Result};
+use crate::model::limits::{HEADER_BYTES, HEADER_NAME_BYTES, HEADERS};
 
 /// Headers that follow from the request itself and are never sent as given, and why.
 const OWN: [(&str, &str); 8] = [
@@ -29,16 +30,27 @@ const OWN: [(&str, &str); 8] = [
 const FROM_THE_BODY: &str = "this header is made from the body and cannot be set";
 const NO_TRAILERS: &str = "trailers are neither sent nor read: this header cannot be set; leave it out";
 
-/// Checks the name and trims it.
+/// Whether it is made of what names of headers are made of.
+pub(crate) fn is_name(text: &str) -> bool {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !text.is_empty() && text.chars().all(token)
+}
+
+/// Checks the name and trims it; `path` is the header's own.
 pub(crate) fn name(path: &str, given: &str) -> Result<String> {
     let name = given.trim();
-    let refuse = |message: &str| Err(Error::config(child(path, given), message));
+    let refuse = |message: &str| Err(Error::config(path, message));
     if name.is_empty() {
         return refuse("a header's name must not be empty");
     }
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if !name.chars().all(token) {
+    if !is_name(name) {
         return refuse("a header's name can only have ASCII letters, digits and !#$%&'*+-.^_`|~");
+    }
+    if name.len() > HEADER_NAME_BYTES {
+        return refuse(&format!(
+            "this name has {} bytes; the limit is {HEADER_NAME_BYTES}",
+            name.len()
+        ));
     }
     let own = OWN.iter().find(|(own, _)| name.eq_ignore_ascii_case(own));
     if let Some((_, why)) = own {
@@ -62,6 +74,10 @@ pub(crate) fn value<'a>(path: &str, name: &str, given: &'a str) -> Result<&'a st
             "a header's value can only hold latin-1 characters (up to U+00FF)",
         ));
     }
+    if value.len() > HEADER_BYTES {
+        let message = format!("this has {} bytes; the limit is {HEADER_BYTES}", value.len());
+        return Err(Error::config(path, message));
+    }
     if value.is_empty() && name.eq_ignore_ascii_case("content-type") {
         return Err(Error::config(path, "the content type must not be empty"));
     }
@@ -72,6 +88,12 @@ pub(crate) fn value<'a>(path: &str, name: &str, given: &'a str) -> Result<&'a st
 pub(crate) fn unique<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen: Vec<&str> = Vec::new();
     for name in names {
+        if seen.len() == HEADERS {
+            return Err(Error::config(
+                path,
+                format!("these are more than {HEADERS} headers; that is the limit"),
+            ));
+        }
         if let Some(other) = seen.iter().find(|other| other.eq_ignore_ascii_case(name)) {
             return Err(Error::config(
                 child(path, name),
@@ -87,7 +109,7 @@ pub(crate) fn unique<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Re
 pub(crate) fn read(path: &str, map: Option<&Map<String, Value>>) -> Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (given, text) in map.into_iter().flatten() {
-        let name = name(path, given)?;
+        let name = name(&child(path, given), given)?;
         let text = value(&child(path, given), &name, text.as_str().unwrap_or_default())?;
         headers.push((name, text.to_owned()));
     }

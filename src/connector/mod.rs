@@ -7,12 +7,14 @@ mod custom_hosts;
 mod doubt;
 pub(crate) mod fields;
 mod headers;
+mod masks;
 mod material;
 mod network;
 mod oauth;
 mod prepared;
 mod proxy;
 mod reach;
+mod reference;
 mod secret;
 pub(crate) mod settings;
 mod shape;
@@ -31,6 +33,7 @@ use crate::words;
 
 pub(crate) use config::Config;
 pub(crate) use headers::is_secret_header;
+pub(crate) use masks::MaskSet;
 pub(crate) use prepared::Prepared;
 use secret::Secrets;
 pub use settings::Settings;
@@ -53,6 +56,21 @@ pub(crate) type SecretField = (String, Zeroizing<String>);
 pub(crate) struct SecretSources {
     pub(crate) env: Vec<String>,
     pub(crate) dir: Option<std::path::PathBuf>,
+    /// What no reference may lead to, whatever the host allows.
+    pub(crate) own: OwnFiles,
+}
+
+/// Casehook's own files, and the key, wherever it lies. Prints without the key.
+#[derive(Clone, Default)]
+pub(crate) struct OwnFiles {
+    pub(crate) databases: Vec<std::path::PathBuf>,
+    pub(crate) key: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl fmt::Debug for OwnFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnFiles").field(&self.databases).finish()
+    }
 }
 
 /// A connector document, parsed and checked as far as it can be without the agent's settings.
@@ -206,14 +224,17 @@ impl Connector {
         let credentials = auth::credentials(&self.config, &secrets, sources)?;
         let material = material::read(&self.config, &secrets, sources)?;
         let network = NetworkPolicy::new(&self.config, settings, material);
-        let (mut masks, mut echo_masks) = (credentials.masks, credentials.echo_masks);
+        let mut found = credentials.found;
         if let Some(login) = network.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()) {
-            auth::mask_login(&mut masks, &login.user, &login.password);
-            auth::mask_login(&mut echo_masks, &login.user, &login.password);
+            found.secret(&login.password);
+            found.login(&login.user, &login.password);
         }
-        auth::mask_headers(&mut echo_masks, self.config.given_headers());
-        if let Some(proxy) = &network.proxy {
-            auth::mask_headers(&mut echo_masks, proxy.headers.iter());
+        // Others may hold words that stand in every link.
+        let proxied = network.proxy.iter().flat_map(|proxy| &proxy.headers);
+        for (name, value) in self.config.given_headers().chain(proxied) {
+            if headers::is_secret_header(name) {
+                found.header(value);
+            }
         }
         Ok(Prepared {
             config: Arc::clone(&self.config),
@@ -221,8 +242,7 @@ impl Connector {
             secret_headers: credentials.headers,
             network: Arc::new(network),
             token: credentials.token.map(Arc::new),
-            masks: Arc::new(masks),
-            echo_masks: Arc::new(echo_masks),
+            masks: found.finish(),
         })
     }
 

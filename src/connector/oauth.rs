@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::masks::Found;
 use super::table::child;
 use crate::error::{Error, Result};
-use crate::transport::TokenGrant;
+use crate::transport::{TokenGrant, form_encoded};
 
 /// How an access token is asked for; the client's secret comes to it at the time of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,19 @@ impl OAuth2 {
         );
         let login = self.basic.then(|| (self.client_id.as_str(), secret.as_str()));
         TokenGrant::new(self.url.clone(), &fields, login)
+    }
+}
+
+impl OAuth2 {
+    /// What of the exchange with the token endpoint must not show: the client and its secret as a header has them, and what
+    /// the names of more fields call secrets.
+    pub(crate) fn secrets(&self, secret: &str, found: &mut Found) {
+        found.login(&self.client_id, secret);
+        found.login(&form_encoded(&self.client_id), &form_encoded(secret));
+        for (name, value) in &self.fields {
+            found.named(name, value);
+        }
+        found.query(&self.url);
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use super::Config;
+use super::{Config, MaskSet};
 use crate::transport::{HeaderField, NetworkPolicy, TokenGrant};
 
 /// A connector ready to send: secrets resolved.
@@ -17,8 +15,6 @@ pub(crate) struct Prepared {
     pub(crate) network: Arc<NetworkPolicy>,
     /// How access tokens are fetched, for OAuth2.
     pub(crate) token: Option<Arc<TokenGrant>>,
-    /// Every secret text that must be masked in what casehook makes: URLs, headers, bodies.
-    pub(crate) masks: Arc<Vec<Zeroizing<String>>>,
-    /// Every text that must be masked in what a target says: the secrets and the login name.
-    pub(crate) echo_masks: Arc<Vec<Zeroizing<String>>>,
+    /// What must not show.
+    pub(crate) masks: MaskSet,
 }

@@ -1,19 +1,15 @@
 //! Secret values: kept inline in memory that is wiped, or referred to and read at every send.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::fields::SECRETS;
 use super::table::{Kind, child, wrong};
-use super::{SecretField, SecretSources, headers, words};
+use super::{SecretField, SecretSources, headers, reference, words};
 use crate::error::{Error, Result};
-use crate::model::limits::SECRET_FILE_BYTES;
-
-/// A variable that no connector may refer to: it holds the key of all stored secrets.
-const KEY_VARIABLE: &str = "CASEHOOK_KEY";
+use crate::model::limits::SECRET_BYTES;
 
 /// One secret value. Prints without it.
 #[derive(Clone)]
@@ -59,6 +55,9 @@ impl Secrets {
             let at = child("secrets", &name);
             let Some(field) = SECRETS.iter().find(|field| field.name == name) else {
                 let known = SECRETS.iter().map(|field| field.name);
+                // What is no word may be a secret that was put in the wrong place.
+                let is_word = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+                let at = if is_word { &at } else { "secrets" };
                 return Err(Error::config(at, words::unknown(&name, known)));
             };
             match (&field.kind, value) {
@@ -183,8 +182,14 @@ impl Secrets {
 fn read_headers(at: &str, map: Map<String, Value>) -> Result<Vec<(String, Secret)>> {
     let mut list = Vec::new();
     for (given, value) in map {
-        let name = headers::name(at, &given)?;
-        let at = child(at, &given);
+        // So may what is no name.
+        let named = if headers::is_name(given.trim()) {
+            child(at, &given)
+        } else {
+            at.to_owned()
+        };
+        let name = headers::name(&named, &given)?;
+        let at = named;
         let secret = match read_value(&at, value)? {
             Secret::Inline(text) => {
                 Secret::Inline(Zeroizing::new(headers::value(&at, &name, &text)?.to_owned()))
@@ -200,7 +205,14 @@ fn read_headers(at: &str, map: Map<String, Value>) -> Result<Vec<(String, Secret
 fn read_value(at: &str, value: Value) -> Result<Secret> {
     let right = "a string, {\"env\": \"NAME\"} or {\"file\": \"PATH\"}";
     match value {
-        Value::String(text) => Ok(Secret::Inline(Zeroizing::new(text))),
+        Value::String(text) => {
+            let text = Zeroizing::new(text);
+            if text.len() > SECRET_BYTES {
+                let message = format!("this has {} bytes; the limit is {SECRET_BYTES}", text.len());
+                return Err(Error::config(at, message));
+            }
+            Ok(Secret::Inline(text))
+        }
         Value::Object(map) if map.len() == 1 => match map.into_iter().next() {
             Some((form, Value::String(name))) if form == "env" && !name.is_empty() => Ok(Secret::Env(name)),
             Some((form, Value::String(path))) if form == "file" && !path.is_empty() => Ok(Secret::File(path)),
@@ -222,8 +234,8 @@ impl Secret {
     pub(crate) fn check(&self, at: &str, sources: &SecretSources) -> Result<()> {
         match self {
             Secret::Inline(_) => Ok(()),
-            Secret::Env(name) => allowed_variable(at, name, sources),
-            Secret::File(path) => allowed_file(at, path, sources).map(drop),
+            Secret::Env(name) => reference::check_variable(at, name, sources),
+            Secret::File(path) => reference::check_file(at, path, sources),
         }
     }
 
@@ -231,17 +243,8 @@ impl Secret {
     pub(crate) fn read(&self, at: &str, sources: &SecretSources) -> Result<Zeroizing<String>> {
         let mut text = match self {
             Secret::Inline(text) => return Ok(text.clone()),
-            Secret::Env(name) => {
-                allowed_variable(at, name, sources)?;
-                let value = std::env::var(name).map_err(|_| {
-                    Error::config(
-                        at,
-                        format!("the environment variable {name} is not set or not UTF-8"),
-                    )
-                })?;
-                Zeroizing::new(value)
-            }
-            Secret::File(path) => read_file(at, path, &allowed_file(at, path, sources)?)?,
+            Secret::Env(name) => reference::read_variable(at, name, sources)?,
+            Secret::File(path) => reference::read_file(at, path, sources)?,
         };
         if text.ends_with('\n') {
             text.pop();
@@ -254,56 +257,4 @@ impl Secret {
         }
         Ok(text)
     }
-}
-
-fn allowed_variable(at: &str, name: &str, sources: &SecretSources) -> Result<()> {
-    if name == KEY_VARIABLE || !sources.env.iter().any(|allowed| allowed == name) {
-        return Err(Error::config(
-            at,
-            format!(
-                "the host program does not allow secrets from the environment variable {}",
-                words::quoted(name)
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// The true path of an allowed file: links are followed before it is compared with the directory.
-fn allowed_file(at: &str, path: &str, sources: &SecretSources) -> Result<PathBuf> {
-    let refused = || Error::config(at, "the host program does not allow secrets from this file");
-    let named = sources.dir.as_deref().ok_or_else(refused)?;
-    let unreadable =
-        |what: &str, e: std::io::Error| Error::config(at, format!("{what} cannot be read: {}", e.kind()));
-    let directory = named
-        .canonicalize()
-        .map_err(|e| unreadable("the directory that secrets are allowed from", e))?;
-    let given = directory.join(path);
-    // A path that leads outside must not tell whether something is there.
-    let inside = given.starts_with(&directory) || given.starts_with(named);
-    if !inside || Path::new(path).components().any(|c| c.as_os_str() == "..") {
-        return Err(refused());
-    }
-    let file = given
-        .canonicalize()
-        .map_err(|e| unreadable(&format!("the file {}", words::quoted(path)), e))?;
-    if file.starts_with(&directory) {
-        Ok(file)
-    } else {
-        Err(refused())
-    }
-}
-
-fn read_file(at: &str, shown: &str, file: &Path) -> Result<Zeroizing<String>> {
-    use std::io::Read;
-    let fail = |why: String| Error::config(at, format!("the file {} {why}", words::quoted(shown)));
-    let open = std::fs::File::open(file).map_err(|e| fail(format!("cannot be opened: {}", e.kind())))?;
-    let mut text = Zeroizing::new(String::with_capacity(4096));
-    open.take(SECRET_FILE_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|e| fail(format!("cannot be read as UTF-8 text: {}", e.kind())))?;
-    if text.len() as u64 > SECRET_FILE_BYTES {
-        return Err(fail(format!("is larger than {SECRET_FILE_BYTES} bytes")));
-    }
-    Ok(text)
 }

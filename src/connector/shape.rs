@@ -1,5 +1,6 @@
 //! Which of the known shapes a document has, and where its name, config and secrets stand.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::table::{child, wrong};
@@ -73,11 +74,18 @@ pub(crate) fn take_apart(text: &str) -> Result<Parts> {
 /// The one connector of ours among several lines, where these are an export of saved objects; its last line
 /// counts them.
 fn only_connector_of_export(text: &str) -> Result<Option<Map<String, Value>>> {
+    // One document, which may hold secrets, is counted and not copied.
+    let count = serde_json::Deserializer::from_str(text)
+        .into_iter::<IgnoredAny>()
+        .count();
+    if count < 2 {
+        return Ok(None);
+    }
     let lines = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
     let Ok(lines) = lines.collect::<Result<Vec<_>, _>>() else {
         return Ok(None);
     };
-    if lines.len() < 2 || !lines.iter().any(|line| line.contains_key("attributes")) {
+    if !lines.iter().any(|line| line.contains_key("attributes")) {
         return Ok(None);
     }
     let mut ours = lines.into_iter().filter(|line| {

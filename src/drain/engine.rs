@@ -383,7 +383,7 @@ impl Engine {
         };
         flight.method = Some(request.method.as_str());
         flight.body_bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
-        flight.url = Some(step::mask(request.url.as_str(), &prepared.masks));
+        flight.url = Some(step::mask(request.url.as_str(), &prepared.masks.own));
 
         let external_id = machine::external_id(&flight.claim).map(str::to_owned);
         let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);

@@ -175,6 +175,53 @@ fn by_hand() -> Vec<(&'static str, Vec<u8>)> {
             all.push(("answer", [&[0, high, low], wait.as_bytes(), b"\n\n{}"].concat()));
         }
     }
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut bomb, &vec![b' '; 4 << 20]).unwrap();
+    let head = format!("{json}content-encoding: gzip\r\n\r\n");
+    all.push(("http", [head.as_bytes(), &bomb.finish().unwrap()].concat()));
+    for answer in [
+        r#"{"access_token": "t0ken", "token_type": "Bearer", "expires_in": 3600}"#,
+        r#"{"access_token": "t0ken", "expires_in": "1e400"}"#,
+        r#"{"error": "invalid_client", "error_description": "hunter2%2Dsecret"}"#,
+        "[]",
+    ] {
+        for status in ["200 OK", "400 Bad Request"] {
+            all.push(("token", format!("HTTP/1.1 {status}\r\n\r\n{answer}").into_bytes()));
+        }
+    }
+    for answer in [
+        "200 OK",
+        "407 X",
+        "503 X\r\nx-squid-error: ERR_DNS_FAIL 0",
+        "301 X\r\nlocation: /",
+    ] {
+        all.push(("proxy", format!("\0HTTP/1.1 {answer}\r\n\r\nrest").into_bytes()));
+    }
+    let granted = b"\x05\x00\x00\x01\0\0\0\0\0\0HTTP/1.1 204 X\r\n\r\n";
+    for begin in [&b"\x01\x05\x00"[..], b"\x01\x05\x02\x01\x00", b"\x01\x05\xff"] {
+        all.push(("proxy", [begin, granted].concat()));
+    }
+    all.push(("proxy", b"\x01\x05\x00\x05\x05\x00\x03\xff".to_vec()));
+    for text in [
+        "hunter2 secret\nit said hunter2%20secret&hunter2+secret, aHVudGVyMiBzZWNyZXQ=",
+        "a\"b\\c\u{e9}\na\\\"b\\\\c\\u00e9 a&quot;b",
+        "pass\npas\u{2026} pa",
+    ] {
+        all.push(("mask", text.as_bytes().to_vec()));
+    }
+    for text in [
+        r#"[{"connector_type_id": ".cases-webhook", "name": "n", "config": {}, "secrets": {"user": "u"}}]"#,
+        "{\"type\":\"action\",\"attributes\":{\"actionTypeId\":\".cases-webhook\",\"name\":\"n\",\"config\":{}}}\n\
+         {\"exportedCount\":1}",
+        r#"resource "elasticstack_kibana_action_connector" "x" {
+             name = "n"
+             connector_type_id = ".cases-webhook"
+             config = jsonencode({ createIncidentUrl = "${var.u}/x" })
+           }"#,
+        r#"{"version": 4, "resources": [{"type": "elasticstack_kibana_action_connector", "instances": [{"attributes": {}}]}]}"#,
+    ] {
+        all.push(("import", text.as_bytes().to_vec()));
+    }
     let files = tests().join("conformance/vectors/tls-files");
     let file = |name: &str| fs::read(files.join(name)).unwrap();
     for (crt, key, passphrase) in [
@@ -240,7 +287,7 @@ fn broken(bytes: &[u8], dice: &mut fastrand::Rng) -> Vec<u8> {
 const fn times(door: &str) -> usize {
     match door.as_bytes() {
         b"database" => 150,
-        b"http" | b"keys" => 400,
+        b"http" | b"keys" | b"proxy" | b"token" => 400,
         b"connector" => 600,
         _ => 3000,
     }
@@ -294,7 +341,7 @@ macro_rules! doors {
     };
 }
 
-doors!(template path connector case settings answer http keys database);
+doors!(template path connector case settings answer http keys database import mask proxy token);
 
 /// Writes the corpus where it is asked for.
 #[test]

@@ -10,10 +10,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::OnceLock;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::connector::{Connector, Prepared, SecretSources, Settings};
+use crate::mask::{MASK, Masks};
 use crate::model::{Case, Step, Timestamp};
 use crate::outbox::ConnectorId;
 use crate::response::ResponsePath;
@@ -22,13 +23,13 @@ use crate::step::Subject;
 use crate::store::Store;
 use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::template::{BodyTemplate, Slot, UrlTemplate, Variables};
-use crate::transport::{Answer, HttpTransport, Identity, Method, Request, Roots, Transport};
+use crate::transport::{Answer, HttpTransport, Identity, Method, Request, Roots, TokenGrant, Transport};
 
 /// A door: whatever bytes go in, nothing may come of it but `Ok` or an error.
 pub type Door = fn(&[u8]);
 
 /// Every door under the name of its target and corpus.
-pub const DOORS: [(&str, Door); 9] = [
+pub const DOORS: [(&str, Door); 13] = [
     ("template", template),
     ("path", path),
     ("connector", connector),
@@ -38,6 +39,10 @@ pub const DOORS: [(&str, Door); 9] = [
     ("http", http),
     ("keys", keys),
     ("database", database),
+    ("import", import),
+    ("mask", mask),
+    ("proxy", proxy),
+    ("token", token),
 ];
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -181,6 +186,7 @@ pub fn answer(data: &[u8]) {
         headers: headers.collect(),
         body: body.to_vec(),
         body_fault: None,
+        tokens: Default::default(),
     };
     let case = Case::new("T").id("7").comment("c", "text");
     let step = STEPS[usize::from(*step) % STEPS.len()];
@@ -197,10 +203,89 @@ pub fn answer(data: &[u8]) {
     }
 }
 
+/// Connectors of somebody else's making: an export, a state, a configuration.
+pub fn import(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for connector in crate::import::import(text).unwrap_or_default().connectors {
+        let read = Connector::from_json(&connector.document);
+        assert!(read.is_ok() || !connector.complete, "{}", connector.document);
+    }
+}
+
+/// A secret, a line feed, and a text: the secret is found whole, and nothing of the text is lost but what is masked.
+pub fn mask(data: &[u8]) {
+    let Ok(whole) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (secret, text) = whole.split_once('\n').unwrap_or((whole, ""));
+    let masks = Masks::new(vec![Zeroizing::new(secret.to_owned())]);
+    let masked = crate::mask::mask(text, &masks);
+    assert!(secret.len() < 4 || MASK.contains(secret) || !masked.contains(secret) || text.contains(MASK));
+    assert!(masked != text || !masks.repeated_in(text));
+    let _ = crate::mask::mask_cut(text, &masks);
+}
+
+/// What a token endpoint writes on the wire in place of an answer.
+pub fn token(data: &[u8]) {
+    let Some(url) = server(data, true) else { return };
+    let grant = TokenGrant::new(url.clone(), &[("client_secret", "hunter2-secret")], None);
+    let request = Request {
+        method: Method::Post,
+        url,
+        headers: Vec::new(),
+        body: None,
+        network: std::sync::Arc::clone(&prepared().network),
+        token: Some(std::sync::Arc::new(grant)),
+    };
+    // Nobody answers a second time, so that what comes of it is an error, in words of a bounded length.
+    if let Err(failure) = HttpTransport::new(1).send(&request) {
+        assert!(failure.message.len() < 4096, "{}", failure.message.len());
+    }
+}
+
+/// A kind (first byte: HTTP that answers CONNECT, or SOCKS), and what the proxy writes.
+pub fn proxy(data: &[u8]) {
+    let Some((kind, rest)) = data.split_first() else {
+        return;
+    };
+    let (scheme, asked) = if kind % 2 == 0 {
+        ("http", true)
+    } else {
+        ("socks5", false)
+    };
+    let Some(address) = server(rest, asked) else {
+        return;
+    };
+    let port = address.port().unwrap_or_default();
+    let mut document = prepared_document();
+    document["config"]["proxy"] = json!({"url": format!("{scheme}://127.0.0.1:{port}")});
+    document["secrets"]["proxyUser"] = json!("p");
+    document["secrets"]["proxyPassword"] = json!("hunter3");
+    let Some(prepared) = prepare(&document) else {
+        return;
+    };
+    let target = match asked {
+        true => "https://target.example/",
+        false => "http://target.example/",
+    };
+    let Ok(url) = target.parse() else { return };
+    let request = Request {
+        method: Method::Get,
+        url,
+        headers: Vec::new(),
+        body: None,
+        network: prepared.network,
+        token: None,
+    };
+    let _ = HttpTransport::new(1).send(&request);
+}
+
 /// What a server writes on the wire in place of an answer.
 pub fn http(data: &[u8]) {
     static TRANSPORT: OnceLock<HttpTransport> = OnceLock::new();
-    let Some(url) = server(data) else { return };
+    let Some(url) = server(data, true) else { return };
     let request = Request {
         method: if data.len().is_multiple_of(2) {
             Method::Get
@@ -295,24 +380,24 @@ fn folder() -> std::io::Result<std::path::PathBuf> {
     Ok(folder)
 }
 
-/// The address at which the next connection is answered with these bytes.
-fn server(data: &[u8]) -> Option<url::Url> {
+/// The address at which the next connection is answered with these bytes; after the head of a request, or at once.
+fn server(data: &[u8], asked: bool) -> Option<url::Url> {
     let listener = TcpListener::bind("127.0.0.1:0").ok()?;
     let address = listener.local_addr().ok()?;
     let data = data.to_vec();
     std::thread::spawn(move || {
         if let Ok((stream, _)) = listener.accept() {
             // The other end may have had enough; that is its right.
-            let _ = say(stream, &data);
+            let _ = say(stream, &data, asked);
         }
     });
     url::Url::parse(&format!("http://{address}/")).ok()
 }
 
-fn say(mut stream: TcpStream, data: &[u8]) -> std::io::Result<()> {
+fn say(mut stream: TcpStream, data: &[u8], asked: bool) -> std::io::Result<()> {
     let mut heard = Vec::new();
     let mut piece = [0; 2048];
-    while !heard.windows(4).any(|four| four == b"\r\n\r\n") {
+    while asked && !heard.windows(4).any(|four| four == b"\r\n\r\n") {
         match stream.read(&mut piece)? {
             0 => return Ok(()),
             amount => heard.extend_from_slice(&piece[..amount]),
@@ -339,11 +424,23 @@ fn subject(case: &Case) -> Subject<'_> {
 /// A connector that uses whatever an answer or a case can reach.
 fn prepared() -> &'static Prepared {
     static PREPARED: OnceLock<Prepared> = OnceLock::new();
-    PREPARED.get_or_init(|| {
-        let body = "{\"a\":{{{case.id}}},\"t\":{{{case.title}}},\"d\":{{{case.description}}},\"s\":{{{case.severity}}},\
+    PREPARED.get_or_init(|| match prepare(&prepared_document()) {
+        Some(prepared) => prepared,
+        None => panic!("the connector of the doors is refused"),
+    })
+}
+
+fn prepare(document: &Value) -> Option<Prepared> {
+    let connector = Connector::from_json(&document.to_string()).ok()?;
+    let prepared = connector.prepare(&Settings::default(), &SecretSources::default());
+    prepared.ok()
+}
+
+fn prepared_document() -> Value {
+    let body = "{\"a\":{{{case.id}}},\"t\":{{{case.title}}},\"d\":{{{case.description}}},\"s\":{{{case.severity}}},\
                     \"u\":{{{case.status}}},\"g\":{{{case.tags}}},\"f\":{{{case.fields.x}}}}";
-        let base = "http://127.0.0.1:1";
-        let document = json!({"config": {
+    let base = "http://127.0.0.1:1";
+    json!({"config": {
             "createIncidentUrl": format!("{base}/{{{{{{case.id}}}}}}"),
             "createIncidentJson": body,
             "createIncidentResponseKey": "issue.id",
@@ -362,12 +459,4 @@ fn prepared() -> &'static Prepared {
             "maxLengths": {"title": 20},
             "timeouts": {"connectMs": 2000, "responseMs": 2000},
         }, "secrets": {"user": "u", "password": "hunter2"}})
-        .to_string();
-        let made = Connector::from_json(&document)
-            .and_then(|connector| connector.prepare(&Settings::default(), &SecretSources::default()));
-        match made {
-            Ok(prepared) => prepared,
-            Err(error) => panic!("the connector of the doors: {error}"),
-        }
-    })
 }

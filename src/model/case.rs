@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{limits, trace};
 use crate::error::{Error, Result};
 use crate::words::{self, child};
 
@@ -167,64 +166,6 @@ impl Case {
         params.to_string()
     }
 
-    /// Checks the sizes of [`limits`] and the trace context.
-    pub(crate) fn validate(&self) -> Result<()> {
-        self.traceparent.as_deref().map_or(Ok(()), trace::validate)?;
-        at_most("incident.title", self.title.len(), limits::TITLE_BYTES, "bytes")?;
-        at_most("incident.tags", self.tags.len(), limits::TAGS, "tags")?;
-        at_most("comments", self.comments.len(), limits::COMMENTS, "comments")?;
-        for name in self.fields.keys() {
-            let field = child("incident.fields", name);
-            at_most(&field, name.len(), limits::NAME_BYTES, "bytes in its name")?;
-            if self
-                .fields
-                .get(name)
-                .is_some_and(|value| nests_deeper(value, limits::NESTING))
-            {
-                let message = format!(
-                    "this nests deeper than {} levels; make it flatter",
-                    limits::NESTING
-                );
-                return Err(Error::case(field, message));
-            }
-        }
-        if self.is_small() {
-            return Ok(());
-        }
-        at_most(
-            "params",
-            self.to_json().len(),
-            limits::PUSH_BYTES,
-            "bytes of JSON",
-        )
-    }
-
-    /// Whether it keeps within [`limits::PUSH_BYTES`] however it is written: a byte takes six at most (`\u001f`).
-    fn is_small(&self) -> bool {
-        const BYTE: usize = 6;
-        const FRAME: usize = 256;
-        let texts = [
-            &self.description,
-            &self.id,
-            &self.severity,
-            &self.status,
-            &self.external_id,
-        ];
-        let texts = texts.into_iter().flatten().map(|text| text.len());
-        let tags = self.tags.iter().map(|tag| tag.len() + 1);
-        let comments = self
-            .comments
-            .iter()
-            .map(|c| c.id.len() + c.text.len() + FRAME / BYTE);
-        let bytes: usize = [self.title.len()]
-            .into_iter()
-            .chain(texts)
-            .chain(tags)
-            .chain(comments)
-            .sum();
-        self.fields.is_empty() && bytes * BYTE + FRAME <= limits::PUSH_BYTES
-    }
-
     fn incident(&self) -> Map<String, Value> {
         let mut incident = Map::new();
         incident.insert("title".into(), self.title.as_str().into());
@@ -341,27 +282,6 @@ fn wrong(path: &str, right: &str, found: &Value) -> Error {
     Error::case(path, format!("this must be {right}, not {kind}"))
 }
 
-fn nests_deeper(value: &Value, levels: usize) -> bool {
-    let Some(below) = levels.checked_sub(1) else {
-        return matches!(value, Value::Array(_) | Value::Object(_));
-    };
-    match value {
-        Value::Array(items) => items.iter().any(|item| nests_deeper(item, below)),
-        Value::Object(members) => members.values().any(|item| nests_deeper(item, below)),
-        _ => false,
-    }
-}
-
-fn at_most(path: &str, found: usize, limit: usize, unit: &str) -> Result<()> {
-    if found <= limit {
-        return Ok(());
-    }
-    Err(Error::case(
-        path,
-        format!("this has {found} {unit}; the limit is {limit}"),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -459,42 +379,5 @@ mod tests {
     fn an_unknown_field_is_answered_with_the_nearest_name() {
         let error = refused(r#"{"incident": {"title": "t", "externalID": "1"}}"#);
         assert!(error.message().contains("\"externalId\""), "{error}");
-    }
-
-    #[test]
-    fn each_limit_has_its_own_error() {
-        let table = [
-            (
-                Case::new("x".repeat(limits::TITLE_BYTES + 1)),
-                "incident.title",
-                "65537",
-            ),
-            (
-                (0..=limits::TAGS).fold(Case::new("t"), |case, _| case.tag("a")),
-                "incident.tags",
-                "1001",
-            ),
-            (
-                (0..=limits::COMMENTS).fold(Case::new("t"), |case, _| case.comment("", "")),
-                "comments",
-                "10001",
-            ),
-            (
-                Case::new("t").description("x".repeat(limits::PUSH_BYTES)),
-                "params",
-                "4194304",
-            ),
-        ];
-        for (case, field, number) in table {
-            let error = case.validate().unwrap_err();
-            assert_eq!(error.field(), Some(field));
-            assert!(error.message().contains(number), "{error}");
-        }
-        let named = Case::new("t").field("n".repeat(limits::NAME_BYTES + 1), 1);
-        assert!(named.validate().unwrap_err().message().contains("129"));
-        let largest = (0..limits::COMMENTS).fold(Case::new("x".repeat(limits::TITLE_BYTES)), |c, _| {
-            c.comment("1", "x")
-        });
-        largest.validate().unwrap();
     }
 }

@@ -22,3 +22,17 @@ pub const PKCS12_BYTES: usize = 256 * 1024;
 pub const KEY_ITERATIONS: u32 = 1_000_000;
 /// A template, in bytes.
 pub const TEMPLATE_BYTES: usize = 64 * 1024;
+/// An id of a case, an incident or a comment, in bytes; an incident's also where a target gives it.
+pub const ID_BYTES: usize = 4 * 1024;
+/// A severity or a status, in bytes.
+pub const WORD_BYTES: usize = 1024;
+/// The path of a value in an answer, in bytes.
+pub const PATH_BYTES: usize = 4 * 1024;
+/// The headers of one connector that stand together: `headers`, `secretHeaders`.
+pub const HEADERS: usize = 100;
+/// The name of a header, in bytes.
+pub const HEADER_NAME_BYTES: usize = 256;
+/// The value of a header, in bytes.
+pub const HEADER_BYTES: usize = 32 * 1024;
+/// A secret in a document, in bytes.
+pub const SECRET_BYTES: usize = 1024 * 1024;

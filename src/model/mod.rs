@@ -6,6 +6,7 @@ mod id;
 pub mod limits;
 mod link;
 mod report;
+mod sizes;
 mod stats;
 mod status;
 mod time;

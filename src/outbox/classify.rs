@@ -199,6 +199,7 @@ mod tests {
                 .collect(),
             body: Vec::new(),
             body_fault: None,
+            tokens: Default::default(),
         }
     }
 

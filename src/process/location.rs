@@ -16,6 +16,8 @@ const SIDE_FILES: [&str; 6] = ["-wal", "-shm", "-journal", ".key", ".key.new", "
 
 /// Anybody may write to it.
 const WORLD_WRITABLE: u32 = 0o002;
+/// Whatever somebody else than the owner may do.
+const OTHERS: u32 = 0o077;
 /// In such a folder only the owner of a file may remove or rename it.
 const STICKY: u32 = 0o1000;
 
@@ -44,6 +46,10 @@ pub(crate) fn check(database: &Path, trusted: bool) -> Result<()> {
         }
         if !trusted {
             check_owner(&path, &found)?;
+            match suffix {
+                ".key" | ".key.new" => keep_private(&path, &found)?,
+                _ => check_writers(&path, &found)?,
+            }
         }
     }
     if trusted {
@@ -51,6 +57,7 @@ pub(crate) fn check(database: &Path, trusted: bool) -> Result<()> {
     }
     if let Some(found) = look(database)? {
         check_owner(database, &found)?;
+        check_writers(database, &found)?;
     }
     let folder = match database.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -63,6 +70,41 @@ pub(crate) fn check(database: &Path, trusted: bool) -> Result<()> {
                        writable for its owner alone, or open with the option that trusts the location";
         return Err(refused(folder, message));
     }
+    Ok(())
+}
+
+/// Refuses a file that anybody may write to.
+fn check_writers(path: &Path, found: &Metadata) -> Result<()> {
+    let mode = found.permissions().mode();
+    // An empty one holds nothing yet, and is closed to others before it does.
+    if mode & WORLD_WRITABLE == 0 || found.len() == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "may be written to by everybody (mode {:03o}), who could change what is delivered and to where; take that right \
+         away (chmod 600), or open with the option that trusts the location",
+        mode & 0o777
+    );
+    Err(refused(path, &message))
+}
+
+/// Takes from everybody else what they may do with the key.
+fn keep_private(path: &Path, found: &Metadata) -> Result<()> {
+    let mode = found.permissions().mode() & 0o777;
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & !OTHERS)).map_err(|error| {
+        refused(
+            path,
+            &format!("is open to others (mode {mode:03o}) and stays so: {error}"),
+        )
+    })?;
+    log::warn!(
+        "{} was open to others (mode {mode:03o}) and is closed to them now; if somebody may have read it, change the key \
+         with rekey",
+        path.display()
+    );
     Ok(())
 }
 
@@ -144,6 +186,32 @@ mod tests {
             let database = folder.path().join("a.db");
             fs::create_dir(beside(&database, suffix)).unwrap();
             assert!(check(&database, true).is_err(), "{suffix}");
+        }
+    }
+
+    #[test]
+    fn a_database_for_everybody_is_refused_and_a_key_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("a.db");
+        for suffix in SIDE_FILES.iter().chain(&[""]) {
+            let path = beside(&database, suffix);
+            fs::write(&path, "x").unwrap();
+            set_mode(&path, 0o666);
+            check(&database, true).unwrap();
+            assert_eq!(look(&path).unwrap().unwrap().mode() & 0o777, 0o666, "{suffix}");
+            let checked = check(&database, false);
+            if suffix.starts_with(".key") {
+                checked.unwrap();
+                assert_eq!(look(&path).unwrap().unwrap().mode() & 0o777, 0o600, "{suffix}");
+            } else {
+                let error = checked.unwrap_err();
+                assert!(
+                    error.message().contains("everybody (mode 666)"),
+                    "{suffix}: {error}"
+                );
+                set_mode(&path, 0o644);
+                check(&database, false).unwrap();
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::json;
 use crate::error::{Error, Result};
+use crate::model::limits::PATH_BYTES;
 
 /// Names that JavaScript objects inherit; never followed, not even when an answer holds them (R3).
 const INHERITED: [&str; 3] = ["__proto__", "constructor", "prototype"];
@@ -21,6 +22,10 @@ impl ResponsePath {
                 field,
                 "is empty; the path of a value in the answer belongs here, such as `id` or `issue.id`",
             ));
+        }
+        if text.len() > PATH_BYTES {
+            let message = format!("this has {} bytes; the limit is {PATH_BYTES}", text.len());
+            return Err(Error::config(field, message));
         }
         Ok(ResponsePath::new(text))
     }

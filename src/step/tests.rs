@@ -111,8 +111,7 @@ fn prepared(config: Config) -> Prepared {
         secret_headers: Vec::new(),
         network: Arc::new(network()),
         token: None,
-        masks: Arc::default(),
-        echo_masks: Arc::default(),
+        masks: Default::default(),
     }
 }
 
@@ -335,6 +334,7 @@ fn answer(content_type: Option<&str>, body: impl AsRef<[u8]>) -> Answer {
             .collect(),
         body: body.as_ref().to_vec(),
         body_fault: None,
+        tokens: Default::default(),
     }
 }
 

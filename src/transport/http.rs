@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use url::Url;
+use zeroize::Zeroize;
 
 use super::NetworkPolicy;
 use super::connect::Dialer;
@@ -16,6 +17,7 @@ use super::token::{Token, TokenGrant, Tokens};
 use super::{
     Answer, BodyFault, Failure, FailureKind, Method, Request, Transport, body, head, proxied, redirect,
 };
+use crate::mask::mask_cut;
 
 /// How many network policies keep their connections; the one used longest ago goes first.
 const MAX_AGENTS: usize = 64;
@@ -64,22 +66,39 @@ impl HttpTransport {
     /// Sends with an access token; one that is refused is fetched anew, once.
     fn with_token(&self, request: &Request, grant: &TokenGrant, end: Instant) -> Result<Answer, Failure> {
         let token = self.token(request, grant, None, end)?;
-        match self.carrying(request, &token, end)? {
+        match self.carrying(request, &token, None, end)? {
             // Who never saw the token says nothing about it.
             (Answer { status: 401, .. }, Carried::Everything) => {
-                let token = self.token(request, grant, Some(&token), end)?;
-                self.carrying(request, &token, end).map(|(answer, _)| answer)
+                let next = self.token(request, grant, Some(&token), end)?;
+                let (answer, _) = self.carrying(request, &next, Some(&token), end)?;
+                Ok(answer)
             }
             (answer, _) => Ok(answer),
         }
     }
 
-    fn carrying(&self, request: &Request, token: &Token, end: Instant) -> Result<(Answer, Carried), Failure> {
+    fn carrying(
+        &self,
+        request: &Request,
+        token: &Token,
+        before: Option<&Token>,
+        end: Instant,
+    ) -> Result<(Answer, Carried), Failure> {
         let mut request = request.clone();
         request.headers.push(token.field());
+        let masks = token.masks(before);
         match self.follow(&request, end) {
-            Ok((answer, carried)) => Ok((token.without(answer), carried)),
-            Err(failure) => Err(token.without_in(failure)),
+            Ok((answer, carried)) => Ok((
+                Answer {
+                    tokens: masks,
+                    ..answer
+                },
+                carried,
+            )),
+            Err(failure) => Err(Failure {
+                message: mask_cut(&failure.message, &masks),
+                ..failure
+            }),
         }
     }
 
@@ -92,14 +111,15 @@ impl HttpTransport {
         end: Instant,
     ) -> Result<Arc<Token>, Failure> {
         self.tokens.get(grant, &request.network, refused, || {
-            let asking = grant.request(&request.network);
+            let mut asking = grant.request(&request.network);
             let began = Instant::now();
-            permit(&asking.network, &asking.url)
-                .and_then(|()| {
-                    let time = asking.network.limits.response;
-                    let carried = Carried::Everything;
-                    self.exchange(&asking, &asking.network, &asking.url, carried, (time, end))
-                })
+            let answer = permit(&asking.network, &asking.url).and_then(|()| {
+                let time = asking.network.limits.response;
+                let carried = Carried::Everything;
+                self.exchange(&asking, &asking.network, &asking.url, carried, (time, end))
+            });
+            asking.body.zeroize();
+            answer
                 .map_err(|failure| Failure {
                     kind: match failure.kind {
                         FailureKind::Refused | FailureKind::Redirect | FailureKind::Credentials => {
@@ -225,6 +245,7 @@ impl HttpTransport {
             headers,
             body,
             body_fault,
+            tokens: Arc::default(),
         })
     }
 
@@ -244,6 +265,7 @@ impl HttpTransport {
                             "the answer's head cannot be read: {error} ({} KiB and {MAX_HEADERS} headers are taken)",
                             MAX_HEAD / 1024
                         ))),
+                        tokens: Arc::default(),
                     }),
                     None => {
                         let message = format!("what the server answered is not HTTP/1.1: {error}");

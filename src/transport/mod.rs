@@ -38,18 +38,19 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::mask::Masks;
 pub(crate) use address::private_literal;
 pub(crate) use hosts::AllowedHosts;
 pub(crate) use http::HttpTransport;
 pub(crate) use identity::Identity;
-pub(crate) use pem::to_base64;
+pub(crate) use pem::{base64 as from_base64, to_base64};
 pub(crate) use policy::{
     HostTls, NetworkPolicy, ProxyKind, ProxyLogin, ProxyPolicy, SaidBy, TlsPolicy, Verification,
 };
 pub(crate) use roots::Roots;
 #[cfg(feature = "postgres")]
 pub(crate) use tls::database_tls;
-pub(crate) use token::TokenGrant;
+pub(crate) use token::{TokenGrant, form_encoded};
 
 /// The methods that a connector can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,7 +98,7 @@ pub(crate) struct Request {
 }
 
 /// One answer, decoded and within the size limit. Header names are lower case, values latin-1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -105,6 +106,9 @@ pub(crate) struct Answer {
     /// Where a body could not be taken as it is (too large, an encoding that was not offered, a broken one),
     /// why. `body` then holds what could be read. Only non-2xx answers may still be judged by their status.
     pub(crate) body_fault: Option<BodyFault>,
+    /// The access tokens that the exchange was sent with: nobody beyond the transport knows them, and what is shown of the
+    /// answer must not hold them.
+    pub(crate) tokens: Arc<Masks>,
 }
 
 impl Answer {

@@ -60,7 +60,7 @@ pub(super) fn sections(text: &str) -> Result<Vec<Section>, String> {
 }
 
 /// Decodes base64, white space ignored.
-pub(super) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut packed = Zeroizing::new(String::with_capacity(text.len()));
     packed.extend(text.chars().filter(|c| !c.is_ascii_whitespace()));
     LENIENT.decode(packed.as_bytes()).ok().map(Zeroizing::new)

@@ -184,6 +184,7 @@ mod tests {
                 .collect(),
             body: Vec::new(),
             body_fault: None,
+            tokens: Default::default(),
         }
     }
 

@@ -116,6 +116,7 @@ mod tests {
             headers,
             body: Vec::new(),
             body_fault: None,
+            tokens: Default::default(),
         };
         next(method, &from.parse().unwrap(), &answer)
             .map(|url| url.map(String::from))

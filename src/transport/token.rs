@@ -14,7 +14,7 @@ use super::NetworkPolicy;
 use super::failure::not_connected;
 use super::pem::to_base64;
 use super::{Answer, Failure, FailureKind, HeaderField, Method, Request, redirect};
-use crate::mask::{mask, mask_bytes, mask_cut};
+use crate::mask::Masks;
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -28,8 +28,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many tokens are kept; those that nobody waits for go first.
 const MAX_TOKENS: usize = 256;
 
-/// Tokens shorter than this, in bytes, are not masked in answers: that would change ids and other texts that they stand in.
-const MASKED_BYTES: usize = 8;
+/// The most characters of a refusal that a message quotes.
+const QUOTED: usize = 300;
 
 /// How a token is asked for. Prints without the client's secret.
 #[derive(Clone)]
@@ -49,9 +49,8 @@ impl TokenGrant {
                 .extend_pairs(fields)
                 .finish(),
         );
-        let encoded = |text: &str| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
         let authorization = login.map(|(client, secret)| {
-            let pair = Zeroizing::new(format!("{}:{}", encoded(client), encoded(secret)));
+            let pair = Zeroizing::new(format!("{}:{}", form_encoded(client), form_encoded(secret)));
             Zeroizing::new(format!("Basic {}", to_base64(pair.as_bytes()).as_str()))
         });
         let mut hash = digest::Context::new(&digest::SHA256);
@@ -126,7 +125,7 @@ impl TokenGrant {
             let hint = match (status, told.is_empty()) {
                 (300..=399, _) => "; its redirects are not followed, use the final URL".to_owned(),
                 (_, true) => "; check accessTokenUrl, clientId and clientSecret".to_owned(),
-                (_, false) => format!(": {}", told.join(": ").chars().take(300).collect::<String>()),
+                (_, false) => format!(": {}", beginning(&told.join(": "))),
             };
             return Err(refused(format!("it answered {status}{hint}")));
         }
@@ -150,10 +149,23 @@ impl TokenGrant {
             .unwrap_or(UNSTATED);
         Ok(Token {
             header: Zeroizing::new(format!("{scheme} {secret}")),
+            masks: Arc::new(Masks::new(vec![Zeroizing::new(secret.to_owned())])),
             secret: Zeroizing::new(secret.to_owned()),
             until: now + holds.min(LONGEST).saturating_sub(MARGIN),
         })
     }
+}
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((at, _)) => format!("{}\u{2026}", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// As a form writes it.
+pub(crate) fn form_encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 impl fmt::Debug for TokenGrant {
@@ -168,6 +180,7 @@ impl fmt::Debug for TokenGrant {
 pub(super) struct Token {
     header: Zeroizing<String>,
     secret: Zeroizing<String>,
+    masks: Arc<Masks>,
     /// Until when it is used.
     pub(super) until: Instant,
 }
@@ -182,30 +195,11 @@ impl Token {
         }
     }
 
-    /// Takes the token out of what a server echoed: nobody beyond the transport knows it, so nobody else can.
-    pub(super) fn without(&self, mut answer: Answer) -> Answer {
-        let masks = self.masks();
-        if !masks.is_empty() {
-            for (_, value) in &mut answer.headers {
-                *value = mask(value, masks);
-            }
-            answer.body = mask_bytes(&answer.body, &self.secret);
-        }
-        answer
-    }
-
-    /// The same for what a failure tells.
-    pub(super) fn without_in(&self, failure: Failure) -> Failure {
-        Failure {
-            message: mask_cut(&failure.message, self.masks()),
-            ..failure
-        }
-    }
-
-    fn masks(&self) -> &[Zeroizing<String>] {
-        match self.secret.len() >= MASKED_BYTES {
-            true => std::slice::from_ref(&self.secret),
-            false => &[],
+    /// What must not show of an answer to it, and to the one that it was sent in the place of.
+    pub(super) fn masks(&self, before: Option<&Token>) -> Arc<Masks> {
+        match before {
+            None => Arc::clone(&self.masks),
+            Some(before) => Arc::new(Masks::new(vec![self.secret.clone(), before.secret.clone()])),
         }
     }
 }

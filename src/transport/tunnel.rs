@@ -80,5 +80,6 @@ fn read(stream: &mut impl Read) -> io::Result<Answer> {
         headers,
         body: Vec::new(),
         body_fault: None,
+        tokens: Default::default(),
     })
 }

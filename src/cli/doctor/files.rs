@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::Timestamp;
-use crate::cli::Session;
 use crate::cli::connectors::now;
+use crate::cli::{Session, database};
 
 /// Below so many free bytes pushes are about to be refused.
 const LOW_BYTES: u64 = 256 << 20;
@@ -21,7 +21,7 @@ const LARGE_LOG_BYTES: u64 = 64 << 20;
 const LATER_THAN_MILLIS: i64 = 1_767_225_600_000;
 
 pub(super) fn look(session: &Session<'_>, path: &Path) -> Vec<Finding> {
-    let mut findings = vec![database(session, path)];
+    let mut findings = vec![file(session, path)];
     findings.extend(log(path));
     findings.push(key(path));
     findings.extend(disk(path));
@@ -29,8 +29,8 @@ pub(super) fn look(session: &Session<'_>, path: &Path) -> Vec<Finding> {
     findings
 }
 
-fn database(session: &Session<'_>, path: &Path) -> Finding {
-    let shown = path.display();
+fn file(session: &Session<'_>, path: &Path) -> Finding {
+    let shown = database::shown(path);
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

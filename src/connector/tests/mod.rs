@@ -1,6 +1,7 @@
 //! Tests of whole connector documents.
 
 mod network;
+mod references;
 mod secrets;
 mod tls;
 

@@ -212,7 +212,7 @@ fn proxies_of_settings_and_connector() {
         |prepared: &crate::connector::Prepared| prepared.network.proxy.as_ref().map(|proxy| proxy.named());
     let usual = prepared(json!({}), Value::Null);
     assert_eq!(named(&usual).as_deref(), Some("proxy.example:3128"));
-    assert!(usual.masks.iter().any(|mask| mask.as_str() == "geheim"));
+    assert!(usual.masks.own.iter().any(|mask| mask == "geheim"));
     assert!(!format!("{:?}", usual.network).contains("geheim"));
     assert_eq!(
         named(&prepared(json!({"proxy": {"url": "direct"}}), Value::Null)),
@@ -225,7 +225,7 @@ fn proxies_of_settings_and_connector() {
     assert_eq!(named(&own).as_deref(), Some("own.example:1080"));
     let login = own.network.proxy.as_ref().and_then(|proxy| proxy.login.as_ref());
     assert_eq!(login.map(|login| login.password.as_str()), Some("sesame"));
-    assert!(own.masks.iter().any(|mask| mask.as_str() == "sesame"));
+    assert!(own.masks.own.iter().any(|mask| mask == "sesame"));
 }
 
 #[test]

@@ -460,6 +460,7 @@ pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answe
             .collect(),
         body: body.as_bytes().to_vec(),
         body_fault: None,
+        tokens: Default::default(),
     }
 }
 

@@ -38,6 +38,7 @@ impl Transport for Instantly {
             headers: Vec::new(),
             body: br#"{"id":"7"}"#.to_vec(),
             body_fault: None,
+            tokens: Default::default(),
         })
     }
 

@@ -139,7 +139,9 @@ impl Drop for Db {
 
 /// A connection set up the way every connection of casehook is.
 pub(super) fn connect(path: &Path, patience: Duration) -> Sql<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // The path has no links any more; one that has come into it since then is an attack.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut conn = Connection::open_with_flags(path, flags)?;
     be_patient(&mut conn, patience)?;
     conn.set_prepared_statement_cache_capacity(96);

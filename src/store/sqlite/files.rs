@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind as Io, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,22 @@ pub(super) fn create_whole(path: &Path, content: &[u8]) -> Result<bool> {
     let made = result.map_err(|e| io(path, "cannot be created", &e))?;
     sync_directory(path)?;
     Ok(made)
+}
+
+/// What [`create_whole`] left of files of this name when it was killed, or has in hand just now.
+pub(super) fn drafts_of(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let (Some(name), Ok(entries)) = (path.file_name(), fs::read_dir(folder.unwrap_or(Path::new(".")))) else {
+        return Vec::new();
+    };
+    let is_draft = |entry: &fs::DirEntry| {
+        let entry = entry.file_name();
+        let rest = entry.as_bytes().strip_prefix(name.as_bytes());
+        let middle = rest.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(b".new"));
+        middle.is_some_and(|middle| middle.len() == 16 && middle.iter().all(u8::is_ascii_hexdigit))
+    };
+    let drafts = entries.flatten().filter(is_draft);
+    drafts.map(|entry| entry.path()).collect()
 }
 
 fn write_draft(draft: &Path, content: &[u8]) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::files::{beside, create_whole, io, sync_directory};
+use super::files::{beside, create_whole, drafts_of, io, sync_directory};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The environment variable that may hold the key.
@@ -104,6 +104,27 @@ impl KeyHolder {
                      give the new key"
                 );
                 Err(Error::new(ErrorKind::Argument, message).at("key"))
+            }
+        }
+    }
+
+    /// The drafts of keys that killed processes left. Without the right to write to the database these may be of processes
+    /// that live.
+    pub(super) fn drafts(&self) -> Vec<PathBuf> {
+        match self {
+            KeyHolder::File(path) => [drafts_of(path), drafts_of(&successor(path))].concat(),
+            KeyHolder::Given(_) | KeyHolder::Variable(_) => Vec::new(),
+        }
+    }
+
+    /// Removes them. Only inside a writing transaction, as keys are made.
+    pub(super) fn sweep(&self) {
+        for draft in self.drafts() {
+            if let Err(error) = fs::remove_file(&draft) {
+                log::warn!(
+                    "{} holds a key of no use and cannot be removed: {error}",
+                    draft.display()
+                );
             }
         }
     }

@@ -41,7 +41,7 @@ use self::fault::{Fault, Sql};
 use self::key::KeyHolder;
 #[cfg(feature = "postgres")]
 pub(in crate::store) use self::key::random_id;
-pub(crate) use self::key::{KeySource, read_key};
+pub(crate) use self::key::{KEY_VARIABLE, KeySource, read_key};
 use self::purpose::Purpose;
 use super::room::Room;
 use super::{Claim, Counts, Health, NewConnector, Outcome, Retention, Store, StoredConnector, Undelivered};
@@ -86,11 +86,23 @@ impl SqliteStore {
         let writer = db::connect(&path, patience).map_err(Fault::into_error)?;
         migrate::migrate(&writer, &path)?;
         purpose::check(&writer, purpose).map_err(Fault::into_error)?;
+        let key = KeyHolder::new(key, &path);
+        if !key.drafts().is_empty() {
+            sweep(&writer, &key);
+        }
         Ok(SqliteStore {
-            key: RwLock::new(KeyHolder::new(key, &path)),
+            key: RwLock::new(key),
             room: Room::default(),
             db: Db::new(path, writer, patience),
         })
+    }
+}
+
+/// Removes drafts of keys; while somebody else writes they may be in use, and wait for the next time.
+fn sweep(writer: &rusqlite::Connection, key: &KeyHolder) {
+    if writer.execute_batch("BEGIN IMMEDIATE").is_ok() {
+        key.sweep();
+        let _ = writer.execute_batch("ROLLBACK");
     }
 }
 

@@ -233,3 +233,35 @@ fn keys_are_changed_while_others_read_and_write() {
     assert!(!dir.path("a.db.key.new").exists());
     assert_eq!(secret(&store, id), "u");
 }
+
+#[test]
+fn drafts_of_keys_that_a_kill_left_are_swept() {
+    let dir = TempDir::new();
+    let store = with_file(&dir);
+    let id = connector(&store, &[("password", "p")]).unwrap().id;
+    let leave = || {
+        for name in [
+            "a.db.key.0123456789abcdef.new",
+            "a.db.key.new.fedcba9876543210.new",
+        ] {
+            fs::write(dir.path(name), "a key").unwrap();
+        }
+        fs::write(dir.path("a.db.key.old.new"), "somebody's").unwrap();
+    };
+    let left = || {
+        let entries = fs::read_dir(dir.path("")).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut drafts: Vec<String> = names.filter(|name| name.ends_with(".new")).collect();
+        drafts.sort();
+        drafts
+    };
+    leave();
+    store.rekey(None).unwrap();
+    assert_eq!(left(), ["a.db.key.old.new"], "a change of keys sweeps");
+    leave();
+    SqliteStore::open_with(&dir.path("a.db"), KeySource::Default, PATIENCE).unwrap();
+    if std::env::var_os(key::KEY_VARIABLE).is_none() {
+        assert_eq!(left(), ["a.db.key.old.new"], "opening sweeps");
+    }
+    assert_eq!(secret(&store, id), "p");
+}

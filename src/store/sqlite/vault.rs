@@ -113,6 +113,7 @@ pub(super) fn rekey(conn: &Connection, holder: &KeyHolder, new: Option<Key>) -> 
 /// Puts the next key in force where what is stored is sealed with it: after a change of keys, also one that was cut off.
 /// Only inside a writing transaction, since another process may be about to do the same.
 pub(super) fn settle(conn: &Connection, holder: &KeyHolder) -> Sql<()> {
+    holder.sweep();
     if let (Some(next), Some(check)) = (holder.next(), check_value(conn)?)
         && opens(&unbound(&next)?, &check)
     {
