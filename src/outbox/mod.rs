@@ -145,7 +145,7 @@ pub(crate) struct Outcome {
     /// `Set` also without external id.
     pub(crate) link: LinkChange,
     /// What becomes the link of its case where there is none, of a push that starts anew elsewhere.
-    pub(crate) left_behind: Option<LeftBehind>,
+    pub(crate) left_behind: Option<Box<LeftBehind>>,
     /// Health of the connector, when this exchange changed it.
     pub(crate) health: Option<Health>,
     /// The revision of the connector that the exchange was made with. When it was configured anew since, the

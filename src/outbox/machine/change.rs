@@ -72,11 +72,13 @@ pub(crate) fn moved(claim: &Claim, target: &str, now: Timestamp) -> Option<Outco
     progress.target = None;
     let (external_title, external_url) = (progress.external_title.take(), progress.external_url.take());
     let known = progress.external_id.take().filter(|_| is_ours(claim));
-    outcome.left_behind = known.map(|external_id| LeftBehind {
-        target: begun_at,
-        external_id,
-        external_title,
-        external_url,
+    outcome.left_behind = known.map(|external_id| {
+        Box::new(LeftBehind {
+            target: begun_at,
+            external_id,
+            external_title,
+            external_url,
+        })
     });
     progress.state = PushState::Queued;
     due(progress, Duration::ZERO, now);
