@@ -163,7 +163,7 @@ fn unfold(text: &str) -> Option<Unfolded> {
             None => {
                 out.bytes(&std::mem::take(&mut bytes));
                 let first = rest.chars().next().map_or(1, char::len_utf8);
-                let next = rest.as_bytes()[first..].iter().position(|byte| starts(byte));
+                let next = rest.as_bytes()[first..].iter().position(starts);
                 let length = next.map_or(rest.len(), |next| first + next);
                 out.verbatim(&rest[..length], at);
                 at += length;

@@ -25,7 +25,7 @@ pub const TEMPLATE_BYTES: usize = 64 * 1024;
 /// An id of a case, an incident or a comment, in bytes; an incident's also where a target gives it.
 pub const ID_BYTES: usize = 4 * 1024;
 /// A severity or a status, in bytes.
-pub const WORD_BYTES: usize = 1024;
+pub const WORD_BYTES: usize = 1_024;
 /// The path of a value in an answer, in bytes.
 pub const PATH_BYTES: usize = 4 * 1024;
 /// The headers of one connector that stand together: `headers`, `secretHeaders`.
