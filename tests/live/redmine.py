@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Delivers cases to a real Redmine that goes away in the middle, then asks Redmine itself what it has.
 
-    redmine.py --casehook target/debug/casehook [--cases 30] [--keep]
+    redmine.py --casehook target/debug/casehook [--cases 200] [--keep]
 
 Redmine comes from Debian's packages (redmine.sh). Everything stays on 127.0.0.1. Ends with `N passed, M failed`.
 """
@@ -131,10 +131,10 @@ class Redmine:
             issue["notes"] = [entry["notes"] for entry in issue["journals"] if entry.get("notes")]
         return whole
 
-    def connector(self, casehook):
+    def connector(self, casehook, project="cases", key=None):
         """The preset, and how a create without an answer is looked up here: by the case's id, which stands in its title."""
-        key = self.get("/users/current.json")["user"]["api_key"]
-        document = casehook.preset("redmine", url=self.url, project="cases", key=key)
+        key = key or self.get("/users/current.json")["user"]["api_key"]
+        document = casehook.preset("redmine", url=self.url, project=project, key=key)
         document["config"] |= {
             "onUncertainCreate": "find",
             "findIncidentUrl": self.url + "/issues.json?project_id=cases&status_id=*&subject=~{{{case.id}}}",
@@ -147,10 +147,12 @@ class Redmine:
 
 def params(number, version, comments):
     case = f"case-{number:03}"
+    # One is longer than Redmine's 255 characters.
+    more = " – “long”" * 40 if number == 7 else ""
     return {
         "incident": {
             "id": case,
-            "title": f"{case} version {version}",
+            "title": f"{case} version {version}{more}",
             "description": f"Disk of host {number} is full – “really”",
         },
         "comments": [{"commentId": f"c{n}", "comment": f"{case} comment {n}"} for n in range(1, comments + 1)],
@@ -165,6 +167,44 @@ def until(what, condition, patience=PATIENCE):
             sys.exit(f"waited {patience} s in vain: {what}")
         time.sleep(0.1)
     return value
+
+
+def cut(text, longest=255):
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def refusals(casehook, redmine, checks):
+    """A wrong key blocks the connector, a project that is not there fails the push; both say why, and nothing is opened."""
+
+    def configure(**parameters):
+        casehook("configure", "redmine", "-", document=redmine.connector(casehook, **parameters))
+
+    def health():
+        return casehook("stats")[0]["connectors"][0]["health"]
+
+    configure(key="0" * 40)
+    push = casehook.push(params(900, 1, 0))
+    with casehook.running(checks):
+        until("Redmine to refuse the key", lambda: health()["state"] == "blocked")
+    checks.check("the reason names the status", "401" in json.dumps(health()), health())
+    state = casehook("status", str(push))[0]["state"]
+    checks.check("a blocked push waits", state in ("queued", "waiting"), state)
+    report = casehook("test", "redmine", codes=(1,))[0]
+    checks.check("test says what to do about 401", report["steps"][-1]["suggestion"], report)
+
+    configure(project="nowhere")
+    status = casehook("wait", str(push), "--timeout", "120s", codes=(1,))[0]
+    checks.equal("an unknown project fails the push", status["state"], "failed")
+    checks.check("and says which status", status["error"]["httpStatus"] in (404, 422), status["error"])
+    report = casehook("test", "redmine", codes=(1,))[0]
+    checks.check("test says what to do about it", report["steps"][-1]["suggestion"], report)
+    casehook("discard", str(push))
+    checks.equal("nothing was opened", redmine.issues(), [])
+
+    configure()
+    report = casehook("test", "redmine", "--get-only", "987654", codes=(1,))[0]
+    checks.equal("an issue that is not there", report["steps"][0]["answer"]["status"], 404)
+    checks.equal("reading back leaves nothing", redmine.issues(), [])
 
 
 def scenario(casehook, redmine, count, checks):
@@ -237,7 +277,7 @@ def inspect(redmine, expected, checks):
         checks.equal(f"{case} is there once", len(issues), 1)
         for issue in issues:
             text = params(number, version, comments)
-            checks.equal(f"{case} is up to date", issue["subject"], text["incident"]["title"])
+            checks.equal(f"{case} is up to date", issue["subject"], cut(text["incident"]["title"]))
             checks.equal(f"{case} has its text", issue["description"], text["incident"]["description"])
             checks.equal(
                 f"{case} has each comment once, in order", issue["notes"], [c["comment"] for c in text["comments"]]
@@ -247,7 +287,7 @@ def inspect(redmine, expected, checks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--casehook", required=True, help="the program to test")
-    parser.add_argument("--cases", type=int, default=30)
+    parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--keep", action="store_true", help="leave database and logs where they are")
     options = parser.parse_args()
     program = pathlib.Path(options.casehook).resolve()
@@ -263,6 +303,7 @@ def main():
     try:
         casehook = Casehook(str(program), directory / "cases.db")
         print(f"redmine answers after {time.monotonic() - started:.0f} s", flush=True)
+        refusals(casehook, redmine, checks)
         expected = scenario(casehook, redmine, options.cases, checks)
         inspect(redmine, expected, checks)
     finally:
