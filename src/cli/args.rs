@@ -333,8 +333,9 @@ in the case system, then:
     /// Move the outbox of a file to a PostgreSQL database
     #[cfg_attr(not(feature = "postgres"), command(hide = true))]
     #[command(
-        after_help = "Stop what drains the file first. The file stays, and neither delivers nor opens afterwards.
-Secrets stay sealed: give every host the key that the file had (FILE.key) in CASEHOOK_KEY."
+        after_help = "Stop what drains the file first. The file stays, and neither delivers nor opens
+afterwards. Secrets stay sealed: give every host the key that the file had
+(FILE.key) in CASEHOOK_KEY."
     )]
     Migrate {
         /// The file whose outbox moves

@@ -117,9 +117,9 @@ fn of_tls(list: &mut Vec<Warning>, config: &Config) {
         return;
     }
     let unused = if super::material::is_checked(config) {
-        "this has no effect, since no request is sent over https, unless a redirect leads there"
+        "this has no effect, since every request goes over plain http, unless a redirect leads to https"
     } else {
-        "this was not checked and has no effect, since every URL is plain http, unless a redirect leads there"
+        "this was not checked and has no effect, since every URL is plain http, unless a redirect leads to https"
     };
     if config.tls.verification == Some(Verification::Certificate) {
         push(list, "config.verificationMode", unused);
