@@ -161,6 +161,7 @@ impl Engine {
         self.roster.refresh(now)?;
         for gate in self.roster.gates.values_mut() {
             gate.tick(now);
+            gate.clamp(now);
         }
         self.record_late(now)
     }
@@ -203,6 +204,9 @@ impl Engine {
         now: Now,
     ) -> Option<Box<Entry>> {
         let mut flight = self.flights.remove(&id)?;
+        // A clock that is set back before the next turn would go unseen, and what is due by then stay far ahead. Trouble with
+        // the store shows at that turn.
+        let _ = self.mind_the_clock(now);
         // What was configured meanwhile; where that cannot be read, the next turn says so.
         let _ = self.roster.refresh(now);
         let connector = flight.claim.push.connector;

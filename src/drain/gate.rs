@@ -10,6 +10,9 @@ use crate::model::{PushId, Timestamp};
 use crate::outbox::Health;
 use crate::store::{Limits, StoredConnector};
 
+/// The longest pause that a target can ask for, and the longest time between two looks at a refusal of credentials.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
 /// What the engine knows of one connector while it runs.
 pub(super) struct Gate {
     pub(super) stored: StoredConnector,
@@ -190,6 +193,21 @@ impl Gate {
             .map(|trouble| &mut trouble.probe_at);
         for moment in probes.chain(&mut self.health.throttled_until) {
             *moment = moment.minus(by);
+        }
+    }
+
+    /// After the clock was set back while nobody looked: nothing lies further ahead than it can have been put.
+    pub(super) fn clamp(&mut self, now: Now) {
+        let cap = self.connector.as_ref().map_or(LONGEST, |c| c.config.retry.cap);
+        let reach = |moment: &mut Timestamp, most: Duration| *moment = (*moment).min(now.wall.plus(most));
+        if let Some(trouble) = &mut self.health.offline {
+            reach(&mut trouble.probe_at, cap);
+        }
+        if let Some(trouble) = &mut self.health.blocked {
+            reach(&mut trouble.probe_at, LONGEST);
+        }
+        if let Some(until) = &mut self.health.throttled_until {
+            reach(until, LONGEST.max(cap));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Stories of delivery: an engine on a real store, answers from a script, a clock set by hand.
 
 mod bench;
+mod clock;
 mod configures;
 mod connectors;
 mod decisions;
