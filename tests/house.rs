@@ -73,7 +73,6 @@ const LONG: &[(&str, &str)] = &[
         "src/cli/args.rs",
         "the command line as it is typed, one declaration",
     ),
-    ("src/advice/rules.rs", "one table of usual mistakes"),
     ("tests/suggestions.rs", "each usual mistake, played"),
     ("tests/canary.rs", "every place in which a secret could show"),
 ];

@@ -2,7 +2,12 @@
 //!
 //! [`RULES`] is the table of the mistakes that are known, the most telling first; the manual's chapter on connectors shows it.
 
+mod accepted;
+mod connection;
+mod evidence;
 mod paths;
+mod redirects;
+mod refusals;
 mod rules;
 
 use crate::model::{Answer, Request, Step};
