@@ -518,15 +518,16 @@ impl World {
                 }
             }
         }
-        let mut held: BTreeSet<(usize, String)> = BTreeSet::new();
-        for (id, known) in &self.pushes {
+        // A push waits behind a held one of its case: a newer one that was held, where it was retried itself.
+        let lane = |known: &Known| (known.connector, known.case.clone());
+        let is_held = |id: &PushId| self.bench.state(*id) == PushState::Held;
+        let held: BTreeSet<(usize, String)> = (self.pushes.iter())
+            .filter(|(id, known)| is_held(id) && !known.case.is_empty())
+            .map(|(_, known)| lane(known))
+            .collect();
+        for (id, known) in self.pushes.iter().filter(|(id, _)| !is_held(id)) {
             let state = self.bench.state(*id);
-            let lane = (known.connector, known.case.clone());
-            if state == PushState::Held && !known.case.is_empty() {
-                held.insert(lane);
-            } else if state != PushState::Held {
-                assert!(state.is_final() || held.contains(&lane), "{id} is {state}");
-            }
+            assert!(state.is_final() || held.contains(&lane(known)), "{id} is {state}");
         }
     }
 }
