@@ -42,13 +42,16 @@ pub(super) enum Telling {
 
 /// Every form of a secret.
 pub(super) fn needles(secret: &str) -> Vec<Needle> {
-    let telling = telling(secret);
-    if secret.len() < SHORT {
-        return vec![Needle {
-            text: Zeroizing::new(secret.to_owned()),
+    // White space around it is no part of what gives it away.
+    let core = secret.trim();
+    let telling = telling(core);
+    if core.len() < SHORT {
+        let word = Needle {
+            text: Zeroizing::new(core.to_owned()),
             place: Place::Word,
             telling,
-        }];
+        };
+        return (!core.is_empty()).then_some(word).into_iter().collect();
     }
     let latin1: Zeroizing<String> = Zeroizing::new(secret.bytes().map(char::from).collect());
     let mut forms = vec![

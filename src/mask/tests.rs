@@ -47,6 +47,8 @@ fn every_form_of_a_secret_is_masked() {
         ("p%E9p%e9!", "p\u{e9}p\u{e9}!", "***"),
         ("two lines here", "two\nlines", "*** here"),
         ("the pass p, p.", "p", "the pass ***, ***."),
+        ("no et, etc", "  et", "no ***, etc"),
+        ("nothing at all", "  ", "nothing at all"),
         ("nothing", "", "nothing"),
         ("100%25\\\"x", "100%25\"x", "***"),
         ("a%2Bb%20c, a%2Bb+c, a+b c", "a+b c", "***, ***, ***"),
