@@ -140,6 +140,9 @@ impl Engine {
         if wait.is_some_and(|wait| wait > LONG) {
             // A push that was accepted while the clock was ahead.
             self.store.clamp_due(now.wall)?;
+            if let Some(next) = self.start(now)? {
+                return Ok(next);
+            }
             wait = self.next_wake(now)?;
         }
         Ok(Next::Wait(wait))
