@@ -15,7 +15,7 @@ impl Raw {
         let conn = Connection::open(path).unwrap();
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA wal_autocheckpoint = 1000;",
+             PRAGMA wal_autocheckpoint = 2000;",
         )
         .unwrap();
         Raw { conn }

@@ -27,8 +27,8 @@ macro_rules! conformance_suite {
                 ends_one_and_begins_another, records_every_field, drops_what_comes_after_a_cancel,
                 links_and_marks, tells_who_was_overtaken, keeps_the_newest_attempts,
                 puts_a_retried_push_first, puts_what_is_half_done_before_a_retried_push, decides_at_once, finds_the_interrupted;
-            ageing: brings_a_due_time_forward, pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, notes_the_drainer,
-                says_closed_after_close;
+            ageing: brings_a_due_time_forward, pulls_due_times_back, prunes_by_age_and_count, discards_only_failed, gives_no_number_twice,
+                notes_the_drainer, says_closed_after_close;
             counting: counts_exchanges, remembers_what_is_gone;
             random: keeps_its_promises_at_random, works_from_many_threads;
         }

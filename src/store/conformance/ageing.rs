@@ -118,6 +118,29 @@ pub(crate) fn discards_only_failed(store: &dyn Store) {
     );
 }
 
+pub(crate) fn gives_no_number_twice(store: &dyn Store) {
+    let a = connector(store, "a").id;
+    let mut highest = push(store, a, case("first"), false, at(0));
+    let mut newer = |store: &dyn Store| {
+        let id = push(store, a, case("c"), false, at(0));
+        assert!(id > highest, "{id} after {highest}");
+        highest = id;
+        id
+    };
+    let failed = newer(store);
+    send(store, failed, PushState::Failed, at(0));
+    store.discard(failed).unwrap();
+    let delivered = newer(store);
+    send(store, delivered, PushState::Delivered, at(0));
+    let nothing = Retention {
+        history_count: 0,
+        ..RETENTION
+    };
+    store.prune(&nothing, at(0)).unwrap();
+    assert!(store.status(delivered).unwrap().is_none());
+    newer(store);
+}
+
 pub(crate) fn notes_the_drainer(store: &dyn Store) {
     assert_eq!(store.drainer().unwrap(), None);
     store.note_drainer(Some(17), at(0)).unwrap();

@@ -199,7 +199,7 @@ pub(super) fn begin(conn: &Connection, id: PushId, to: &Progress, now: Timestamp
 }
 
 pub(super) const INTERRUPTED: &str =
-    "SELECT id FROM pushes WHERE connector_id = ?1 AND state = 'sending' ORDER BY id";
+    "SELECT id FROM pushes WHERE connector_id = ?1 AND state = 'sending' AND state <> 'queued' ORDER BY id";
 
 pub(super) fn interrupted(conn: &Connection) -> Sql<Vec<PushId>> {
     let mut found = Vec::new();

@@ -106,13 +106,13 @@ pub(super) fn has_secrets(conn: &Connection, id: ConnectorId) -> Sql<bool> {
 pub(super) const LINK_HALF_DONE: &str = "INSERT INTO links \
      (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
      SELECT p.connector_id, coalesce(p.sent_to, c.target), i.case_id, p.external_id, p.external_title, p.external_url, 0, ?2 \
-     FROM connectors AS c CROSS JOIN pushes AS p INDEXED BY pushes_state ON p.connector_id = c.id \
+     FROM connectors AS c CROSS JOIN pushes AS p ON p.connector_id = c.id \
        CROSS JOIN incidents AS i ON i.push_id = p.id \
      WHERE c.id = ?1 AND p.state IN ('queued', 'waiting', 'held') AND p.step IN ('get', 'comment') \
        AND p.lane GLOB 'c:*' AND p.given_id IS NULL AND p.external_id IS NOT NULL \
      ORDER BY p.id DESC ON CONFLICT DO NOTHING";
 
-pub(super) const CANCEL_ALL: &str = "UPDATE pushes INDEXED BY pushes_state \
+pub(super) const CANCEL_ALL: &str = "UPDATE pushes \
      SET state = 'cancelled', ready = 0, leads = 0, updated_at = ?2, finished_at = ?2 \
      WHERE connector_id = ?1 AND state IN ('queued', 'waiting', 'held', 'failed')";
 

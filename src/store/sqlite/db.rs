@@ -151,11 +151,11 @@ pub(super) fn connect(path: &Path, patience: Duration) -> Sql<Connection> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     conn.execute_batch(
-        "PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA page_size = 4096; \
+        "PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA page_size = 2048; \
          PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;",
     )?;
     write_ahead(&conn, patience)?;
-    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000;")?;
+    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;")?;
     Ok(conn)
 }
 

@@ -99,7 +99,7 @@ fn stay(conn: &Connection) -> Sql<()> {
 fn origin(conn: &Connection) -> Sql<Origin> {
     let row = conn.query_row(
         "SELECT (SELECT value FROM meta WHERE name = 'instance'), \
-         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'pushes'), 0)",
+         (SELECT max(highest, coalesce((SELECT max(id) FROM pushes), 0)) FROM numbering)",
         [],
         |row| {
             Ok(Origin {

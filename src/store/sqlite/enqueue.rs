@@ -157,8 +157,9 @@ impl<'c> Statements<'c> {
         Ok(Statements {
             tail: conn.prepare_cached(LANE_TAIL)?,
             push: conn.prepare_cached(
-                "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
-                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5)",
+                "INSERT INTO pushes (id, connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
+                 VALUES (1 + max((SELECT highest FROM numbering), coalesce((SELECT max(id) FROM pushes), 0)), \
+                 ?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5)",
             )?,
             incident: conn.prepare_cached(
                 "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, \

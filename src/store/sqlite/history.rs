@@ -1,6 +1,6 @@
 //! What ages: the history and the attempts log. What is counted.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::connectors;
 use super::db::{all, count, int, one, run};
@@ -42,8 +42,13 @@ pub(super) fn prune(conn: &Connection, retention: &Retention, now: Timestamp) ->
     Ok(aged >= BATCH || excess > oldest || lines >= BATCH)
 }
 
-pub(super) const OLDEST: &str =
-    "SELECT id, created_at FROM pushes WHERE connector_id = ?1 AND state = ?2 ORDER BY id LIMIT 1";
+pub(super) const OLDEST: &str = "SELECT id, created_at FROM pushes \
+     WHERE connector_id = ?1 AND state = ?2 AND state <> 'queued' ORDER BY id LIMIT 1";
+
+/// The first to be due: a queued push is due when it is accepted, and one that is not ready has an older one before it
+/// that counts here or in another state. Only one that a person had sent again is taken for as new as that.
+pub(super) const OLDEST_QUEUED: &str =
+    "SELECT id, created_at FROM pushes WHERE connector_id = ?1 AND ready = 1 ORDER BY due_at, id LIMIT 1";
 
 pub(super) const READY: &str = "SELECT 1 FROM pushes WHERE connector_id = ?1 AND ready = 1 LIMIT 1";
 
@@ -74,9 +79,11 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                     counts.gone[place] = count(gone);
                 }
                 if n > 0 && !state.is_final() {
-                    let first = one(conn, OLDEST, params![connector.id.0, state.as_str()], |row| {
-                        Ok((row.get(0)?, time(row, 1)?))
-                    })?;
+                    let read = |row: &Row<'_>| Ok((row.get(0)?, time(row, 1)?));
+                    let first = match state {
+                        PushState::Queued => one(conn, OLDEST_QUEUED, [connector.id.0], read),
+                        _ => one(conn, OLDEST, params![connector.id.0, state.as_str()], read),
+                    }?;
                     oldest = oldest.into_iter().chain(first).min_by_key(|(id, _)| *id);
                 }
             }

@@ -35,6 +35,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/0003_counting.sql"),
     ),
     ("0004_leads", include_str!("../../../migrations/0004_leads.sql")),
+    (
+        "0005_numbering",
+        include_str!("../../../migrations/0005_numbering.sql"),
+    ),
 ];
 
 /// The schema version that this casehook writes.
@@ -122,6 +126,10 @@ pub(super) fn migrate(conn: &Connection, path: &Path) -> Result<()> {
 
 fn apply(conn: &Connection, migrations: &[Migration]) -> Sql<()> {
     let newest = newest(migrations);
+    if version(conn, newest)? < newest {
+        // A table that is made anew must not take the rows with it that refer to it.
+        conn.pragma_update(None, "foreign_keys", false)?;
+    }
     while version(conn, newest)? < newest {
         let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
         // Another process may have been first.
@@ -141,6 +149,7 @@ fn apply(conn: &Connection, migrations: &[Migration]) -> Sql<()> {
         }
         transaction.commit()?;
     }
+    conn.pragma_update(None, "foreign_keys", true)?;
     let instances: i64 = conn.query_row("SELECT count(*) FROM meta WHERE name = 'instance'", [], |row| {
         row.get(0)
     })?;
@@ -204,6 +213,10 @@ mod tests {
         (
             "0004_leads",
             "9280a350b86c7c955001525af1c099e48c90b91399f34df6067a8b75112991bc",
+        ),
+        (
+            "0005_numbering",
+            "04154ef03480e38e39fc1eb0ecab219ea4aa7556ea6ff34379f3b3ad3921274c",
         ),
     ];
 

@@ -79,12 +79,17 @@ pub(super) fn pushes(conn: &Connection, filter: &Filter) -> Sql<Vec<PushStatus>>
 pub(super) const LIST_ALL: &str = "SELECT id FROM pushes NOT INDEXED WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 pub(super) const LIST_STATE: &str = "SELECT id FROM pushes \
-     WHERE connector_id = ?3 AND state = ?4 AND id < ?1 ORDER BY id DESC LIMIT ?2";
+     WHERE connector_id = ?3 AND state = ?4 AND state <> 'queued' AND id < ?1 ORDER BY id DESC LIMIT ?2";
+
+/// These have no index: where there are many they are the newest, and where there are few the rest is history, which is
+/// pruned.
+pub(super) const LIST_QUEUED: &str = "SELECT id FROM pushes NOT INDEXED \
+     WHERE connector_id = ?3 AND state = 'queued' AND id < ?1 ORDER BY id DESC LIMIT ?2";
 
 pub(super) const LIST_CASE: &str = "SELECT id FROM pushes WHERE lane = ?5 AND connector_id = ?3 \
      AND phase = ?6 AND id < ?1 AND (?4 IS NULL OR state = ?4) ORDER BY id DESC LIMIT ?2";
 
-/// Asks index range by index range, each in the order of its index, and merges: nothing is sorted or scanned.
+/// Asks range by range, each in the order of its index or of the table, and merges: nothing is sorted.
 fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
     let before = filter.before.map_or(i64::MAX, PushId::get);
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -110,8 +115,14 @@ fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
             one_state
         };
         for state in states {
-            let key = params![before, most, connector.0, state.as_str()];
-            ids.extend(all(conn, LIST_STATE, key, id)?);
+            let found = match state {
+                PushState::Queued => all(conn, LIST_QUEUED, params![before, most, connector.0], id),
+                _ => {
+                    let key = params![before, most, connector.0, state.as_str()];
+                    all(conn, LIST_STATE, key, id)
+                }
+            };
+            ids.extend(found?);
         }
     }
     ids.sort_unstable_by(|a, b| b.cmp(a));

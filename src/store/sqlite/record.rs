@@ -221,7 +221,7 @@ pub(super) const LANE_LEADER: &str = "SELECT id, state, ready, leads FROM pushes
      WHERE lane = ?1 AND connector_id = ?2 AND leads = 1 AND id <> ?3 ORDER BY id DESC LIMIT 1";
 
 pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes INDEXED BY pushes_state \
-     WHERE connector_id = ?2 AND state = 'sending' AND +lane = ?1 AND id <> ?3 LIMIT 1";
+     WHERE connector_id = ?2 AND state = 'sending' AND state <> 'queued' AND +lane = ?1 AND id <> ?3 LIMIT 1";
 
 /// Makes the right push of the lane ready, given the progress that push `id` is about to get; says whether that
 /// is `id`.

@@ -167,7 +167,7 @@ fn connections_are_set_up_for_durability() {
         };
         let application = migrate::APPLICATION_ID.to_string();
         let version = migrate::SCHEMA_VERSION.to_string();
-        let wanted = ["wal", "2", "1", "0", "0", "1000", "4096", &application, &version];
+        let wanted = ["wal", "2", "1", "0", "0", "2000", "2048", &application, &version];
         assert_eq!(found.unwrap(), wanted, "{name}");
     }
 }
@@ -424,7 +424,6 @@ fn nothing_is_scanned_or_sorted() {
         (claim::INTERRUPTED, "pushes_state"),
         (claim::CLAMP, "pushes_ready"),
         (super::connectors::PULL, "pushes_ready"),
-        (super::connectors::CANCEL_ALL, "pushes_state"),
         (record::LANE_HEAD, "pushes_lane"),
         (record::LANE_LEADER, "pushes_leads"),
         (record::LANE_SENDING, "pushes_state"),
@@ -432,9 +431,11 @@ fn nothing_is_scanned_or_sorted() {
         (history::PRUNE_AGED, "pushes_finished"),
         (history::PRUNE_OLDEST, "pushes_finished"),
         (history::OLDEST, "pushes_state"),
+        (history::OLDEST_QUEUED, "pushes_ready"),
         (history::READY, "pushes_ready"),
         (read::LIST_ALL, "INTEGER PRIMARY KEY"),
         (read::LIST_STATE, "pushes_state"),
+        (read::LIST_QUEUED, "INTEGER PRIMARY KEY"),
         (read::LIST_CASE, "pushes_lane"),
     ];
     for analysed in [false, true] {
