@@ -59,7 +59,10 @@ fn they_are_read_for_each_request_and_masked_as_they_were_read() {
     put(&bench, "second-password");
     bench.answer(503, r#"{"error": "no first-password here"}"#);
     let said = bench.attempts(id)[0].message.clone();
-    assert!(!said.contains("first-password"), "{said}");
+    assert!(
+        said.contains("no ***") && !said.contains("first-password"),
+        "{said}"
+    );
     assert_eq!(
         login(&bench.sleep_and_send()),
         Some("Basic cm9ib3Q6c2Vjb25kLXBhc3N3b3Jk")
@@ -161,6 +164,9 @@ fn what_happens_during_a_read_counts_after_it() {
             "c",
             json!({"createIncidentUrl": "http://u.example/issues", "targetId": "http://t.example"}),
         );
+        // It is not taken a second time meanwhile.
+        assert_eq!(configured.wait(), None);
+        assert_eq!(configured.fetching.len(), 1);
         // Its secrets are those of the connector as it was, and are read anew.
         put(&configured, "new");
         configured.holds_fetches = false;
