@@ -103,8 +103,8 @@ impl Options {
         self.secret_dir = Some(directory.into());
         self
     }
-    /// Whether a database may belong to another user or lie in a folder that anybody may write to (default no: whoever can
-    /// put files beside it can replace it).
+    /// Whether a database may belong to another user, or lie in or below a folder that anybody may write to (default no:
+    /// whoever can put files there can replace it).
     pub fn trust_location(mut self, trust: bool) -> Options {
         self.trust_location = trust;
         self

@@ -70,7 +70,7 @@ pub(super) struct Global {
     /// File with the key that seals secrets, in place of CASEHOOK_KEY and FILE.key
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) key_file: Option<PathBuf>,
-    /// Use a database of another user's, or in a folder that anybody may write to
+    /// Use a database of another user's, or in or below a folder that anybody may write to
     #[arg(long, global = true)]
     pub(super) trust_location: bool,
     /// File that takes pushes while the PostgreSQL server cannot be reached

@@ -23,6 +23,7 @@ pub(crate) mod texts;
 mod warn;
 pub(crate) use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -250,6 +251,20 @@ impl Connector {
     pub(crate) fn has_secret_references(&self) -> bool {
         self.secrets()
             .is_ok_and(|secrets| secrets.iter().any(|(_, secret)| secret.is_reference()))
+    }
+
+    /// Whether a secret is a reference to a file, of which nobody knows how long it takes to be read.
+    pub(crate) fn has_secret_files(&self) -> bool {
+        self.secrets().is_ok_and(|secrets| {
+            secrets
+                .iter()
+                .any(|(_, secret)| matches!(secret, secret::Secret::File(_)))
+        })
+    }
+
+    /// How long a connection to the target may take.
+    pub(crate) fn time_to_connect(&self, settings: &Settings) -> Duration {
+        network::time_to_connect(&self.config, settings)
     }
 
     fn secrets(&self) -> Result<Secrets> {

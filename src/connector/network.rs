@@ -22,15 +22,12 @@ pub(crate) struct Material {
 
 impl NetworkPolicy {
     pub(crate) fn new(config: &Config, settings: &Settings, material: Material) -> NetworkPolicy {
-        let response = config
-            .response_timeout
-            .unwrap_or_else(|| settings.response_timeout());
         NetworkPolicy {
             allowed_hosts: settings.allowed_hosts().clone(),
             deny_private_addresses: settings.deny_private_addresses(),
             limits: ExchangeLimits {
-                connect: config.connect_timeout.unwrap_or_else(|| CONNECT.min(response)),
-                response,
+                connect: time_to_connect(config, settings),
+                response: response(config, settings),
                 body_bytes: settings.max_response_content_length(),
             },
             tls: TlsPolicy {
@@ -45,6 +42,17 @@ impl NetworkPolicy {
             proxy: proxy(config, settings, material.proxy_login),
         }
     }
+}
+
+/// How long a connection may take.
+pub(super) fn time_to_connect(config: &Config, settings: &Settings) -> Duration {
+    let usual = CONNECT.min(response(config, settings));
+    config.connect_timeout.unwrap_or(usual)
+}
+
+fn response(config: &Config, settings: &Settings) -> Duration {
+    let given = config.response_timeout;
+    given.unwrap_or_else(|| settings.response_timeout())
 }
 
 /// The connector's own proxy, or else the one of the settings.

@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Change, Entry};
+use super::entry::Entry;
+use super::fetch::Fetch;
 use super::flight::{Flight, subject};
-use super::gate::{Gate, Opening};
+use super::gate::Opening;
 use super::reading;
 use super::roster::Roster;
 use crate::clock::Now;
@@ -16,9 +17,7 @@ use crate::error::Result;
 use crate::model::{PushId, Step, Timestamp};
 use crate::outbox::ConnectorId;
 use crate::outbox::Outcome;
-use crate::outbox::classify::{self, Trouble};
-use crate::outbox::machine::{self, Action, Success};
-use crate::step;
+use crate::outbox::machine::{self, Success};
 use crate::store::Store;
 use crate::transport::{Answer, Failure, Request};
 
@@ -31,6 +30,8 @@ const CLOCK_TOLERANCE: Duration = Duration::from_millis(100);
 pub(crate) enum Next {
     /// Have this stored and hand the end to [`Engine::stored`].
     Store(Box<Entry>),
+    /// Have these secrets read and hand the end to [`Engine::fetched`].
+    Fetch(Box<Fetch>),
     /// Send this and hand the end to [`Engine::complete`].
     Send(Box<Dispatch>),
     /// Nothing before this long has passed or something changed; `None`: nothing until something changes.
@@ -52,7 +53,8 @@ pub(crate) struct Engine {
     pub(super) following: VecDeque<PushId>,
     /// Outcomes that the store could not take yet. Nothing else happens to their pushes until it does.
     pub(super) unrecorded: Vec<(PushId, Outcome)>,
-    /// Pushes of which an entry is being stored: the store does not show yet that they are taken.
+    /// Pushes of which an entry is being stored, or whose secrets are being read: the store does not show yet that they are
+    /// taken.
     pub(super) storing: Vec<PushId>,
     pub(super) dice: fastrand::Rng,
     last_look: Option<Now>,
@@ -184,7 +186,7 @@ impl Engine {
     }
 
     /// After the wall clock was set back, nothing is to lie further ahead than it did.
-    fn mind_the_clock(&mut self, now: Now) -> Result<()> {
+    pub(super) fn mind_the_clock(&mut self, now: Now) -> Result<()> {
         let back = self.last_look.map_or(Duration::ZERO, |last| {
             let passed = now.steady.saturating_sub(last.steady);
             last.wall.plus(passed).since(now.wall)
@@ -254,6 +256,7 @@ impl Engine {
                 true => Opening::Later,
                 false => gate.next_request(now),
             });
+            let waits_for_secrets = gate.is_some_and(|gate| gate.is_fetching() && !gate.stored.paused);
             let opening = match opening {
                 Opening::Now => match self.shared_turn(&flight, now) {
                     Ok(opening) => opening,
@@ -269,6 +272,10 @@ impl Engine {
                 Opening::Now => return Ok(Some(self.send_next(flight, now))),
                 Opening::At(at) if self.is_interval(&flight, now) => {
                     debug_assert!(at > now.wall);
+                    self.flights.insert(id, flight);
+                    self.following.push_back(id);
+                }
+                Opening::Later if waits_for_secrets => {
                     self.flights.insert(id, flight);
                     self.following.push_back(id);
                 }
@@ -337,85 +344,6 @@ impl Engine {
     fn busy(&self) -> Vec<PushId> {
         let unrecorded = self.unrecorded.iter().map(|(push, _)| *push);
         unrecorded.chain(self.storing.iter().copied()).collect()
-    }
-
-    /// Makes the next request of a push. Before it is sent the store has to know that it is about to be written, where
-    /// that changes anything.
-    fn send_next(&mut self, mut flight: Flight, now: Now) -> Next {
-        let id = flight.claim.push.id;
-        flight.started = now;
-        let gate = self.roster.gates.get(&flight.claim.push.connector);
-        flight.is_probe = gate.is_some_and(Gate::in_trouble);
-        flight.url = None;
-        flight.method = None;
-        flight.body_bytes = 0;
-        flight.before = flight.claim.push.progress.clone();
-        flight.revision = self.roster.revision(flight.claim.push.connector);
-        let connector = match self.roster.connector(flight.claim.push.connector) {
-            Ok(connector) => connector,
-            Err(reason) => return Next::Store(self.refuse(flight, &reason, now)),
-        };
-        let config = Arc::clone(&connector.config);
-        if let Some(outcome) = machine::moved(&flight.claim, &config.target, now.wall) {
-            return Next::Store(self.land(flight, outcome));
-        }
-        let (step, comment) = match machine::next(&flight.claim, &config, now.wall) {
-            Action::Send(step, comment) => (step, comment),
-            Action::Finish => {
-                let outcome = self.with_setting(&flight.claim, &config, false, now, |claim, setting| {
-                    machine::finished(claim, setting)
-                });
-                return Next::Store(self.land(flight, outcome));
-            }
-        };
-        flight.step = step;
-        flight.comment = comment;
-        let prepared = match self.roster.prepare(flight.claim.push.connector, &connector) {
-            Ok(prepared) => prepared,
-            Err(reason) => return Next::Store(self.refuse(flight, &reason, now)),
-        };
-        flight.prepared = Some(Arc::clone(&prepared));
-        flight.fresh_get =
-            step == Step::Update && config.if_match && flight.etag.is_none() && config.get.is_some();
-
-        let target = connector.config.target.as_str();
-        let (request, intent) = match flight.request(&prepared, target, now.wall, &mut self.dice) {
-            Ok(made) => made,
-            Err(error) => {
-                let situation = flight.situation(now.wall);
-                let verdict =
-                    reading::masked(classify::classify(Trouble::Render(&error), situation), &prepared);
-                return Next::Store(self.conclude(flight, Err(verdict), None, now));
-            }
-        };
-        flight.method = Some(request.method.as_str());
-        flight.body_bytes = request.body.as_ref().map_or(0, |body| body.len() as u64);
-        flight.url = Some(step::mask(request.url.as_str(), &prepared.masks.own));
-
-        let external_id = machine::external_id(&flight.claim).map(str::to_owned);
-        let begun = machine::begun(&flight.before, step, target, external_id.as_deref(), intent);
-        if begun == flight.before {
-            return Next::Send(self.take_off(flight, request, now));
-        }
-        if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
-            gate.about_to_send(id);
-        }
-        self.storing.push(id);
-        let change = Change::Begin {
-            progress: begun,
-            request,
-        };
-        Next::Store(Box::new(Entry { flight, change }))
-    }
-
-    /// Hands a request out.
-    pub(super) fn take_off(&mut self, flight: Flight, request: Request, now: Now) -> Box<Dispatch> {
-        let push = flight.claim.push.id;
-        if let Some(gate) = self.roster.gates.get_mut(&flight.claim.push.connector) {
-            gate.sent(push, now);
-        }
-        self.flights.insert(push, flight);
-        Box::new(Dispatch { push, request })
     }
 
     fn next_wake(&self, now: Now) -> Result<Option<Duration>> {

@@ -24,8 +24,10 @@ pub(super) struct Gate {
     pub(super) warned: bool,
     pub(super) health: Health,
     pub(super) in_flight: usize,
-    /// Requests that wait for the store before they are sent.
+    /// Requests that wait for the store, or for secrets, before they are sent.
     starting: usize,
+    /// The push for whose request secrets are being read.
+    fetching: Option<PushId>,
     /// It was blocked until it was configured anew: one request tells whether it works now.
     on_trial: bool,
     /// The push that tries whether an offline or blocked connector works again.
@@ -57,6 +59,7 @@ impl Gate {
             warned: false,
             in_flight: 0,
             starting: 0,
+            fetching: None,
             on_trial: false,
             probe: None,
             last_sent: None,
@@ -81,7 +84,8 @@ impl Gate {
             .connector
             .as_ref()
             .is_ok_and(|c| !c.config.min_interval.is_zero());
-        if (self.in_trouble() && self.probe.is_some()) || (spaced && self.starting > 0) {
+        let waits = self.fetching.is_some() || (spaced && self.starting > 0);
+        if waits || (self.in_trouble() && self.probe.is_some()) {
             return Opening::Later;
         }
         let not_before = [
@@ -94,6 +98,11 @@ impl Gate {
             Some(at) => Opening::At(at),
             None => Opening::Now,
         }
+    }
+
+    /// Whether secrets are being read for a request; others wait for that, so that a read that hangs holds up one thread.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.fetching.is_some()
     }
 
     /// Whether the next request tries how the connector fares.
@@ -138,6 +147,20 @@ impl Gate {
         self.starting += 1;
         if self.in_trouble() {
             self.probe = Some(push);
+        }
+    }
+
+    /// Notes that secrets are being read for a request that goes out then.
+    pub(super) fn fetches(&mut self, push: PushId) {
+        self.about_to_send(push);
+        self.fetching = Some(push);
+    }
+
+    /// Notes that they were read, or cannot be.
+    pub(super) fn fetched(&mut self, push: PushId) {
+        self.started();
+        for place in [&mut self.fetching, &mut self.probe] {
+            place.take_if(|other| *other == push);
         }
     }
 

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::fetch::{Fetch, Owner, Prepare, from_sources};
 use super::gate::Gate;
 use crate::clock::Now;
 use crate::connector::Prepared;
 use crate::connector::{Config, Connector, SecretSources, Settings};
 use crate::error::Result;
+use crate::model::PushId;
 use crate::outbox::ConnectorId;
 use crate::store::{Store, StoredConnector};
 
@@ -15,7 +17,7 @@ use crate::store::{Store, StoredConnector};
 pub(super) struct Roster {
     store: Arc<dyn Store>,
     settings: Settings,
-    sources: SecretSources,
+    pub(super) from_sources: Prepare,
     pub(super) gates: HashMap<ConnectorId, Gate>,
     /// Connectors in the order in which they get their next turn.
     pub(super) rotation: VecDeque<ConnectorId>,
@@ -27,8 +29,8 @@ impl Roster {
     pub(super) fn new(store: Arc<dyn Store>, settings: Settings, sources: SecretSources) -> Roster {
         Roster {
             store,
+            from_sources: from_sources(settings.clone(), sources),
             settings,
-            sources,
             gates: HashMap::new(),
             rotation: VecDeque::new(),
             stale: true,
@@ -114,20 +116,29 @@ impl Roster {
         parsed
     }
 
+    /// The connector ready to send: with the secrets that were `fetched`, or as it is kept, or with what can be had at once.
+    /// `None` where its secrets have to be fetched.
     pub(super) fn prepare(
         &mut self,
         id: ConnectorId,
         connector: &Connector,
-    ) -> Result<Arc<Prepared>, String> {
-        let mut gate = self.gates.get_mut(&id);
-        if let Some(prepared) = gate.as_ref().and_then(|gate| gate.prepared.as_ref()) {
-            return Ok(Arc::clone(prepared));
-        }
-        let prepared = connector
-            .prepare(&self.settings, &self.sources)
-            .map(Arc::new)
-            .map_err(|error| error.to_string())?;
-        if let Some(gate) = gate.as_mut().filter(|gate| !gate.warned) {
+        fetched: Option<Arc<Prepared>>,
+    ) -> Result<Option<Arc<Prepared>>, String> {
+        let kept = self.gates.get(&id).and_then(|gate| gate.prepared.as_ref());
+        let prepared = match fetched.or(kept.cloned()) {
+            Some(prepared) => prepared,
+            None if connector.has_secret_files() => return Ok(None),
+            None => {
+                let prepared = Arc::new((self.from_sources)(connector)?);
+                if let Some(gate) = self.gates.get_mut(&id)
+                    && !connector.has_secret_references()
+                {
+                    gate.prepared = Some(Arc::clone(&prepared));
+                }
+                prepared
+            }
+        };
+        if let Some(gate) = self.gates.get_mut(&id).filter(|gate| !gate.warned) {
             gate.warned = true;
             let config = &connector.config;
             let urls = config.request_urls().map(|url| url.sample());
@@ -139,9 +150,12 @@ impl Roster {
                 log::warn!("{name}: certificates are not verified, as verificationMode none has it");
             }
         }
-        if let Some(gate) = gate.filter(|_| !connector.has_secret_references()) {
-            gate.prepared = Some(Arc::clone(&prepared));
-        }
-        Ok(prepared)
+        Ok(Some(prepared))
+    }
+
+    /// The connector's secrets to be read for a request of the push.
+    pub(super) fn fetch(&self, push: PushId, owner: Owner, connector: Arc<Connector>) -> Fetch {
+        let patience = connector.time_to_connect(&self.settings);
+        Fetch::new(push, owner, patience, connector, Arc::clone(&self.from_sources))
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Dispatch, Engine, Entry, Next};
+use super::fetcher::Fetcher;
+use super::{Dispatch, Engine, Entry, Fetch, Next};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::process::{Bell, DrainLock, ProcessGuard};
@@ -49,6 +50,7 @@ struct Shared {
     work: Bell,
     /// Another process changed something: look at once.
     news: AtomicBool,
+    fetcher: Fetcher,
     /// Of its own, as the next: whoever closes must not wait for a thread that waits for the store.
     stopping: AtomicBool,
     /// How many threads have not ended.
@@ -88,6 +90,7 @@ impl Workers {
             }),
             work: Bell::default(),
             news: AtomicBool::new(false),
+            fetcher: Fetcher::default(),
             stopping: AtomicBool::new(false),
             alive: Mutex::new(0),
             ended: Condvar::new(),
@@ -147,12 +150,13 @@ impl Workers {
         self.shared.lock().draining
     }
 
-    /// Stops claiming, waits for requests under way, then shuts their sockets; all within `timeout`. True when every
+    /// Stops claiming, waits for requests under way and not for secrets, then shuts their sockets; all within `timeout`. True when every
     /// thread ended.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         let timeout = timeout.min(LONGEST_STOP);
         let deadline = Instant::now() + timeout;
         self.shared.stopping.store(true, Ordering::Release);
+        self.shared.fetcher.close();
         self.shared.work.ring();
         let patience = deadline - SHUTDOWN_SHARE.min(timeout / 2);
         let mut all_ended = self.shared.await_end(patience);
@@ -227,6 +231,7 @@ impl Shared {
             (state, done) = match next {
                 Next::Send(dispatch) => self.exchange(state, &dispatch),
                 Next::Store(entry) => self.put(state, entry),
+                Next::Fetch(fetch) => self.fetch(state, *fetch),
                 Next::Wait(_) => return state,
             };
             left = match done {
@@ -283,6 +288,18 @@ impl Shared {
         self.look_around(state);
         let next = state.engine.begin_beside(entry, self.tools.clock.now());
         next.ok().flatten()
+    }
+
+    /// Reads the secrets for a request; what follows from that.
+    fn fetch<'a>(&'a self, state: MutexGuard<'a, State>, fetch: Fetch) -> Done<'a> {
+        self.work.ring_for_one();
+        drop(state);
+        let push = fetch.push;
+        let fetched = self.fetcher.fetch(fetch);
+        let mut state = self.lock();
+        let now = self.tools.clock.now();
+        let next = state.engine.fetched(push, fetched, now);
+        (state, Ok(next))
     }
 
     /// Sends a request; what it came to is to be stored.

@@ -16,15 +16,21 @@ const SIDE_FILES: [&str; 6] = ["-wal", "-shm", "-journal", ".key", ".key.new", "
 
 /// Anybody may write to it.
 const WORLD_WRITABLE: u32 = 0o002;
+/// Its group may write to it.
+const GROUP_WRITABLE: u32 = 0o020;
 /// Whatever somebody else than the owner may do.
 const OTHERS: u32 = 0o077;
 /// In such a folder only the owner of a file may remove or rename it.
 const STICKY: u32 = 0o1000;
+/// The user, and the group, that may do anything anyway.
+const ROOT: u32 = 0;
+/// The usual number of a user that is not known here.
+const NOBODY: u32 = 65_534;
 
 /// Refuses a database (its path without links) whose files others could replace, or may have put there.
 ///
 /// A folder that anybody may write to is taken only with the sticky bit (as `/tmp` has it), since then files of others
-/// are told by their owner and ours cannot be moved away. Links in the place of a side file are refused whatever
+/// are told by their owner and ours cannot be moved away; the same holds for every folder above it. Links in the place of a side file are refused whatever
 /// `trusted` says.
 ///
 /// # Errors
@@ -59,18 +65,83 @@ pub(crate) fn check(database: &Path, trusted: bool) -> Result<()> {
         check_owner(database, &found)?;
         check_writers(database, &found)?;
     }
-    let folder = match database.parent() {
+    check_folders(database)
+}
+
+/// Refuses a folder on the way to the database in which anybody could put another one, or another database, in the place of
+/// ours, and warns of those in which some others could.
+///
+/// A warning and no more, since in containers a folder often belongs to a number that nobody there has, and groups are given
+/// what they are meant to have.
+fn check_folders(database: &Path) -> Result<()> {
+    let here = match database.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let Some(found) = look(folder)? else { return Ok(()) };
-    let mode = found.permissions().mode();
-    if mode & WORLD_WRITABLE != 0 && mode & STICKY == 0 {
-        let message = "may be written to by everybody, who could replace the database or the key; use a folder that is \
-                       writable for its owner alone, or open with the option that trusts the location";
-        return Err(refused(folder, message));
+    let us = Us::now();
+    for folder in here.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+        // What cannot be looked at from within a sandbox cannot be judged.
+        let found = match look(folder) {
+            Ok(Some(found)) => found,
+            Err(error) if folder == here => return Err(error),
+            _ => continue,
+        };
+        let mode = found.permissions().mode();
+        if mode & WORLD_WRITABLE != 0 && mode & STICKY == 0 {
+            let what = match folder == here {
+                true => "the database or the key; use a folder that is writable for its owner alone",
+                false => {
+                    "what lies in it, the folder of the database too; take that right away (chmod o-w, or +t where all need it)"
+                }
+            };
+            let message = format!(
+                "may be written to by everybody, who could replace {what}, or open with the option that trusts the location"
+            );
+            return Err(refused(folder, &message));
+        }
+        if let Some(doubt) = us.doubt(found.uid(), found.gid(), mode, folder == here) {
+            log::warn!(
+                "{} {doubt}, who could replace the database with another one; the option that trusts the location says that \
+                 this is meant so",
+                folder.display()
+            );
+        }
     }
     Ok(())
+}
+
+/// Who this process is, to whoever owns a folder.
+struct Us {
+    user: u32,
+    group: u32,
+    /// What the owner of a file shows as that this name space of users does not know.
+    unknown: u32,
+}
+
+impl Us {
+    fn now() -> Us {
+        let unknown = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+        Us {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+            unknown: unknown
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(NOBODY),
+        }
+    }
+
+    /// What makes it doubtful that nobody else can put something else into the folder. Of the folder that the database lies in
+    /// its group is no doubt: sharing it is what that is for.
+    fn doubt(&self, owner: u32, group: u32, mode: u32, is_own: bool) -> Option<String> {
+        if ![ROOT, self.user, self.unknown].contains(&owner) {
+            return Some(format!("belongs to another user (number {owner})"));
+        }
+        let shared = mode & GROUP_WRITABLE != 0 && mode & STICKY == 0;
+        if shared && !is_own && ![ROOT, self.group].contains(&group) {
+            return Some(format!("may be written to by a group (number {group})"));
+        }
+        None
+    }
 }
 
 /// Refuses a file that anybody may write to.
@@ -164,6 +235,61 @@ mod tests {
         let error = check(&database, false).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::Store, Some("path")));
         assert!(error.message().contains("trusts the location"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_above_for_everybody_is_refused_unless_sticky_or_trusted() {
+        let top = tempfile::tempdir().unwrap();
+        let middle = top.path().join("middle");
+        let folder = middle.join("folder");
+        fs::create_dir_all(&folder).unwrap();
+        let database = folder.join("a.db");
+        check(&database, false).unwrap();
+        for above in [top.path(), middle.as_path()] {
+            for (mode, fine) in [(0o777, false), (0o703, false), (0o1777, true), (0o775, true)] {
+                set_mode(above, mode);
+                let checked = check(&database, false);
+                assert_eq!(checked.is_ok(), fine, "{} {mode:o} {checked:?}", above.display());
+                if let Err(error) = checked {
+                    let named = error
+                        .message()
+                        .starts_with(&format!("{} may be", above.display()));
+                    assert!(named && error.message().contains("chmod o-w"), "{error}");
+                    assert_eq!((error.kind(), error.field()), (ErrorKind::Store, Some("path")));
+                }
+                check(&database, true).unwrap();
+            }
+            set_mode(above, 0o700);
+        }
+    }
+
+    #[test]
+    fn others_who_could_replace_a_folder_are_warned_of() {
+        let us = Us {
+            user: 1_000,
+            group: 100,
+            unknown: NOBODY,
+        };
+        for (owner, group, mode, is_own, doubt) in [
+            (0, 0, 0o755, false, None),
+            (1_000, 1_000, 0o700, true, None),
+            (NOBODY, NOBODY, 0o755, false, None),
+            (1_001, 0, 0o700, false, Some("user (number 1001)")),
+            (1_001, 0, 0o700, true, Some("user (number 1001)")),
+            (0, 50, 0o2775, false, Some("group (number 50)")),
+            (0, 50, 0o3775, false, None),
+            (0, 50, 0o2775, true, None),
+            (1_000, 100, 0o775, false, None),
+            (0, 0, 0o775, false, None),
+        ] {
+            let said = us.doubt(owner, group, mode, is_own);
+            let what = format!("{owner}:{group} {mode:o} {is_own}: {said:?}");
+            assert_eq!(said.is_some(), doubt.is_some(), "{what}");
+            assert!(
+                said.unwrap_or_default().contains(doubt.unwrap_or_default()),
+                "{what}"
+            );
+        }
     }
 
     #[test]

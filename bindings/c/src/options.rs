@@ -233,8 +233,8 @@ pub unsafe extern "C" fn casehook_options_set_secret_dir(
     }
 }
 
-/// Whether a database may belong to another user or lie in a folder that anybody may write to; false by default, since
-/// whoever can put files beside the database can replace it.
+/// Whether a database may belong to another user, or lie in or below a folder that anybody may write to; false by default,
+/// since whoever can put files there can replace it.
 ///
 /// Ownership: takes none. Threads: one at a time for one object. Errors: ARGUMENT.
 ///

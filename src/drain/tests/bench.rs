@@ -1,14 +1,17 @@
 //! An engine on a real store, with a clock that stands still and a target that says what the test wants.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::faulty::FaultyStore;
+pub(super) use super::samples::{answer, case, config, failure, with_find};
 use crate::clock::Now;
 use crate::connector::{Connector, SecretSources, Settings};
+use crate::drain::fetch::{Fetch, Fetched, Unfetched};
 use crate::drain::{Dispatch, Engine, Entry, Next};
 use crate::error::Result;
 use crate::model::{Attempt, Case, CommentState, Link, PushId, PushState, PushStatus, Timestamp};
@@ -69,7 +72,8 @@ impl Sent {
 }
 
 pub(super) struct Bench {
-    _dir: tempfile::TempDir,
+    /// Where the outbox lies, and files that secrets refer to.
+    pub(super) dir: tempfile::TempDir,
     pub(super) store: Arc<FaultyStore>,
     pub(super) engine: Engine,
     pub(super) now: Now,
@@ -80,49 +84,12 @@ pub(super) struct Bench {
     pub(super) begins_beside: bool,
     /// Requests that began so and that the test has not been told of.
     pub(super) began: VecDeque<Sent>,
+    /// Whether secrets in files are read when the test says so, and not at once.
+    pub(super) holds_fetches: bool,
+    /// Those that wait for it, oldest first.
+    pub(super) fetching: VecDeque<Fetch>,
     /// How many incidents the obliging target has opened.
     pub(super) opened: u32,
-}
-
-/// A connector's config for the target, with `changes` laid over it; null takes a field away.
-pub(super) fn config(changes: Value) -> Value {
-    let mut config = json!({
-        "createIncidentUrl": "http://t.example/issues",
-        "createIncidentJson": r#"{"case":{{{case.id}}},"title":{{{case.title}}}}"#,
-        "createIncidentResponseKey": "id",
-        "getIncidentUrl": "http://t.example/issues/{{{external.system.id}}}",
-        "getIncidentResponseExternalTitleKey": "key",
-        "viewIncidentUrl": "http://t.example/browse/{{{external.system.title}}}",
-        "updateIncidentUrl": "http://t.example/issues/{{{external.system.id}}}",
-        "updateIncidentJson": r#"{"title":{{{case.title}}}}"#,
-        "createCommentUrl": "http://t.example/issues/{{{external.system.id}}}/comments",
-        "createCommentMethod": "post",
-        "createCommentJson": r#"{"body":{{{case.comment}}}}"#,
-        "hasAuth": false,
-    });
-    for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null if name != "idempotencyHeader" => drop(config.as_object_mut().unwrap().remove(name)),
-            value => config[name] = value.clone(),
-        }
-    }
-    config
-}
-
-/// The look-up that `onUncertainCreate: find` needs, and `changes`.
-pub(super) fn with_find(changes: Value) -> Value {
-    let mut all = json!({
-        "findIncidentUrl": "http://t.example/search?q={{{case.id}}}",
-        "findIncidentResponseKey": "issues[].id",
-    });
-    for (name, value) in changes.as_object().unwrap() {
-        all[name] = value.clone();
-    }
-    all
-}
-
-pub(super) fn case(id: &str) -> Case {
-    Case::new(format!("title of {id}")).id(id)
 }
 
 impl Bench {
@@ -143,8 +110,8 @@ impl Bench {
         let store = SqliteStore::open(&dir.path().join("outbox.db"), key).unwrap();
         let store = Arc::new(FaultyStore::new(store));
         let mut bench = Bench {
-            _dir: dir,
-            engine: engine(&store, 1),
+            engine: engine(&store, dir.path(), 1),
+            dir,
             store,
             now: Now {
                 wall: Timestamp::from_millis(1_800_000_000_000),
@@ -154,6 +121,8 @@ impl Bench {
             flying: VecDeque::new(),
             begins_beside: false,
             began: VecDeque::new(),
+            holds_fetches: false,
+            fetching: VecDeque::new(),
             opened: 0,
         };
         bench.engine.recover(bench.now).unwrap();
@@ -261,9 +230,8 @@ impl Bench {
     pub(super) fn try_turn(&mut self) -> Result<std::result::Result<Sent, Option<Duration>>> {
         loop {
             let dispatch = match self.engine.turn(self.now)? {
-                Next::Send(dispatch) => Some(dispatch),
-                Next::Store(entry) => self.put(entry)?,
                 Next::Wait(wait) => return Ok(Err(wait)),
+                next => self.work_off(next)?,
             };
             if let Some(dispatch) = dispatch {
                 let sent = Sent::of(&dispatch);
@@ -273,18 +241,62 @@ impl Bench {
         }
     }
 
+    fn work_off(&mut self, next: Next) -> Result<Option<Box<Dispatch>>> {
+        match next {
+            Next::Send(dispatch) => Ok(Some(dispatch)),
+            Next::Store(entry) => self.put(entry),
+            Next::Fetch(fetch) if self.holds_fetches => {
+                self.fetching.push_back(*fetch);
+                Ok(None)
+            }
+            Next::Fetch(fetch) => {
+                let fetched = (fetch.read)().map_err(Unfetched::Failed);
+                self.fetched(fetch.push, fetched)
+            }
+            Next::Wait(_) => Ok(None),
+        }
+    }
+
+    fn fetched(&mut self, push: PushId, fetched: Fetched) -> Result<Option<Box<Dispatch>>> {
+        match self.engine.fetched(push, fetched, self.now) {
+            Some(next) => self.work_off(next),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends the oldest of the reads that wait: it is done, or has this end. The request that follows, if one does.
+    pub(super) fn end_fetch(&mut self, end: Option<Unfetched>) -> Option<Sent> {
+        let fetch = self.fetching.pop_front().expect("secrets are being read");
+        let fetched = match end {
+            Some(end) => Err(end),
+            None => (fetch.read)().map_err(Unfetched::Failed),
+        };
+        let dispatch = self.fetched(fetch.push, fetched).expect("the store works");
+        dispatch.map(|dispatch| {
+            let sent = Sent::of(&dispatch);
+            self.flying.push_back(sent.clone());
+            sent
+        })
+    }
+
     fn put(&mut self, entry: Box<Entry>) -> Result<Option<Box<Dispatch>>> {
         let beside = match self.begins_beside {
             true => self.engine.begin_beside(&entry, self.now)?,
             false => None,
         };
         let wall = self.now.wall;
-        let Some(Next::Store(begun)) = beside else {
-            let done = entry.store(self.store.as_ref(), wall);
-            if let Some(Next::Send(dispatch)) = beside {
-                self.note(&dispatch);
+        let begun = match beside {
+            Some(Next::Store(begun)) => begun,
+            beside => {
+                let done = entry.store(self.store.as_ref(), wall);
+                let ended = self.engine.stored(entry, done, self.now);
+                if let Some(next) = beside
+                    && let Some(dispatch) = self.work_off(next)?
+                {
+                    self.note(&dispatch);
+                }
+                return ended;
             }
-            return self.engine.stored(entry, done, self.now);
         };
         let (ended, done) = entry.store_with(&begun, self.store.as_ref(), wall);
         let ended = self.engine.stored(entry, ended, self.now);
@@ -411,8 +423,9 @@ impl Bench {
     pub(super) fn crash(&mut self) {
         self.flying.clear();
         self.began.clear();
+        self.fetching.clear();
         self.seed += 1;
-        self.engine = engine(&self.store, self.seed);
+        self.engine = engine(&self.store, self.dir.path(), self.seed);
         self.engine.recover(self.now).unwrap();
     }
 
@@ -444,31 +457,11 @@ impl Bench {
     }
 }
 
-pub(super) fn engine(store: &Arc<FaultyStore>, seed: u64) -> Engine {
+fn engine(store: &Arc<FaultyStore>, secrets: &Path, seed: u64) -> Engine {
     let store: Arc<dyn Store> = store.clone();
-    Engine::new(store, Settings::default(), SecretSources::default(), seed)
-}
-
-pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
-    let json = ("content-type", "application/json");
-    Answer {
-        status,
-        headers: headers
-            .iter()
-            .chain([&json])
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect(),
-        body: body.as_bytes().to_vec(),
-        body_fault: None,
-        tokens: Default::default(),
-    }
-}
-
-pub(super) fn failure(kind: FailureKind) -> Failure {
-    Failure {
-        kind,
-        code: "test",
-        message: format!("{kind:?}"),
-        status: None,
-    }
+    let sources = SecretSources {
+        dir: Some(secrets.to_owned()),
+        ..SecretSources::default()
+    };
+    Engine::new(store, Settings::default(), sources, seed)
 }

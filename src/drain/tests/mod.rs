@@ -9,6 +9,8 @@ mod faulty;
 mod figures;
 mod model;
 mod order;
+mod samples;
+mod secrets;
 mod steps;
 mod storing;
 mod uncertain;

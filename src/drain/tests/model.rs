@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, HOUR, Sent, answer, failure, with_find};
+use super::bench::{Bench, HOUR, Sent, answer, config as config_of, failure, with_find};
 use crate::Case;
+use crate::drain::fetch::Unfetched;
 use crate::model::{CommentState, PushId, PushState, Step};
 use crate::outbox::Progress;
 use crate::store::Store;
@@ -45,6 +46,8 @@ enum Op {
         which: usize,
         how: How,
     },
+    /// How the oldest read of secrets ends.
+    Fetch(HowRead),
     Advance(u64),
     Jump(i64),
     /// Of the requests under way those whose bit is set had arrived.
@@ -68,6 +71,15 @@ enum How {
     Broken(bool),
     /// Acted, and the answer cannot be used.
     Unusable,
+}
+
+/// How a read of secrets ends.
+#[derive(Debug, Clone, Copy)]
+enum HowRead {
+    Read,
+    Unreadable,
+    /// Nobody waits for it any more.
+    Closed,
 }
 
 fn gentle() -> impl Strategy<Value = How> {
@@ -115,6 +127,15 @@ fn time_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn fetch_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => Just(HowRead::Read),
+        1 => Just(HowRead::Unreadable),
+        1 => Just(HowRead::Closed),
+    ]
+    .prop_map(Op::Fetch)
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => push_op(),
@@ -127,6 +148,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::Adopt),
         14 => Just(Op::Turn),
         12 => (any::<usize>(), any_end()).prop_map(|(which, how)| Op::End { which, how }),
+        8 => fetch_op(),
         5 => time_op(),
         1 => any::<u8>().prop_map(Op::Crash),
     ]
@@ -141,6 +163,7 @@ fn gentle_op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::AdoptRightly),
         14 => Just(Op::Turn),
         12 => (any::<usize>(), honest()).prop_map(|(which, how)| Op::End { which, how }),
+        8 => fetch_op(),
         5 => time_op(),
         1 => any::<u8>().prop_map(Op::Crash),
     ]
@@ -201,12 +224,24 @@ fn changes(host: usize, policy: usize) -> Value {
     changes
 }
 
+/// The second connector's password lies in a file.
+fn document(name: &str, host: usize, policy: usize) -> Value {
+    let mut changes = changes(host, policy);
+    if name == CONNECTORS[0] {
+        return json!({"config": config_of(changes)});
+    }
+    changes["hasAuth"] = json!(true);
+    json!({"config": config_of(changes), "secrets": {"user": "u", "password": {"file": "password"}}})
+}
+
 impl World {
     fn new(policy: usize, begins_beside: bool) -> World {
         let mut bench = Bench::empty();
         bench.begins_beside = begins_beside;
+        bench.holds_fetches = true;
+        std::fs::write(bench.dir.path().join("password"), "hush").unwrap();
         for name in CONNECTORS {
-            bench.configure(name, changes(0, policy));
+            bench.configure_document(name, &document(name, 0, policy));
         }
         World {
             bench,
@@ -229,8 +264,9 @@ impl World {
                 host,
                 policy,
             } => {
+                let name = CONNECTORS[*connector];
                 self.bench
-                    .configure(CONNECTORS[*connector], changes(*host, *policy));
+                    .configure_document(name, &document(name, *host, *policy));
                 for push in self
                     .pushes
                     .values_mut()
@@ -273,6 +309,7 @@ impl World {
                     self.end(&sent, *how);
                 }
             }
+            Op::Fetch(how) => drop(self.end_fetch(*how)),
             Op::Advance(seconds) => self.bench.advance(*seconds),
             Op::Jump(seconds) => self.bench.jump(*seconds),
             Op::Crash(arrived) => {
@@ -334,6 +371,23 @@ impl World {
         sent.iter()
             .for_each(|sent| self.hold_to_promises(sent, &under_way));
         !sent.is_empty()
+    }
+
+    /// Ends the oldest read of secrets, if there is one.
+    fn end_fetch(&mut self, how: HowRead) -> bool {
+        if self.bench.fetching.is_empty() {
+            return false;
+        }
+        let under_way = self.under_way();
+        let sent = self.bench.end_fetch(match how {
+            HowRead::Read => None,
+            HowRead::Unreadable => Some(Unfetched::Failed("no".to_owned())),
+            HowRead::Closed => Some(Unfetched::Closed),
+        });
+        let sent: Vec<Sent> = self.bench.began.drain(..).chain(sent).collect();
+        sent.iter()
+            .for_each(|sent| self.hold_to_promises(sent, &under_way));
+        true
     }
 
     /// Those that are being sent, and those of which a step is done or may be.
@@ -505,9 +559,9 @@ impl World {
             while let Some(sent) = self.bench.flying.front().cloned() {
                 self.end(&sent, How::Obliged);
             }
-            if self.turn() {
+            if self.turn() || self.end_fetch(HowRead::Read) {
                 turns += 1;
-                assert!(turns < 100 + 12 * self.pushes.len(), "it never ends");
+                assert!(turns < 100 + 24 * self.pushes.len(), "it never ends");
                 continue;
             }
             match self.bench.wait() {

@@ -40,8 +40,8 @@ class Agent:
     ``secret_env``, ``secret_dir``
         the environment variables, and the directory of files, that a connector's secrets may refer to
     ``trust_location``
-        use a database of another user's, or in a folder that anybody may write to; whoever can put files beside it can
-        replace it
+        use a database of another user's, or in or below a folder that anybody may write to; whoever can put files there
+        can replace it
     ``spool``
         with an outbox in PostgreSQL, the file that takes pushes while the server cannot be reached and forwards them, each
         once, when it can; their numbers are negative and stay valid
