@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 use super::config::*;
 use super::fields::{self, FIELDS};
 use super::oauth::OAuth2;
+use super::parts::ADF;
 use super::proxy::OwnProxy;
 use super::{headers, table, texts, words};
 use crate::error::{Error, Result};
 use crate::model::limits;
 use crate::response::ResponsePath;
-use crate::template::{BodyTemplate, Slot, UrlTemplate};
+use crate::template::{BodyTemplate, Slot, TextForm, TextForms, UrlTemplate};
 use crate::transport::{Method, Verification};
 
 /// Checks a `config` object; returns it with the defaults of the reference, and typed.
@@ -183,7 +184,9 @@ impl<'a> Reader<'a> {
             method,
             url: UrlTemplate::compile(names.url_slot, names.url_path, url)?,
             body: json
-                .map(|json| BodyTemplate::compile(names.json_slot, names.json_path, json))
+                .map(|json| {
+                    BodyTemplate::compile(names.json_slot, names.json_path, json, self.text_forms())
+                })
                 .transpose()?,
             headers,
         }))
@@ -265,6 +268,18 @@ impl<'a> Reader<'a> {
             quoted: self.text("idempotencyKeyFormat") == Some("quoted"),
             lifetime: self.number("idempotencyKeySeconds").map(Duration::from_secs),
         }))
+    }
+
+    fn text_forms(&self) -> TextForms {
+        let forms = self.inner("textForms");
+        let form = |name: &str| match forms.text(name) {
+            Some(ADF) => TextForm::Adf,
+            _ => TextForm::Plain,
+        };
+        TextForms {
+            description: form("description"),
+            comment: form("comment"),
+        }
     }
 
     fn value_map(&self, name: &str) -> Map<String, Value> {

@@ -11,6 +11,7 @@ mod masks;
 mod material;
 mod network;
 mod oauth;
+mod parts;
 mod prepared;
 mod proxy;
 mod reach;

@@ -16,6 +16,21 @@ pub(crate) struct Field {
     pub(crate) meaning: &'static str,
 }
 
+/// A row of a table.
+pub(super) const fn field(
+    name: &'static str,
+    kind: Kind,
+    need: Need,
+    meaning: &'static str,
+) -> Field {
+    Field {
+        name,
+        kind,
+        need,
+        meaning,
+    }
+}
+
 /// The longest time that a setting takes, in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
