@@ -40,13 +40,13 @@ impl BodyTemplate {
                 })
                 .map_err(|error| Error::config(field, error.message))?;
             if let Err(message) = check_json(&body) {
-                return Err(Error::config(
-                    field,
-                    format!(
-                        "renders to invalid JSON with sample values: {message}{}",
-                        hint(text)
-                    ),
-                ));
+                let message = format!(
+                    "renders to invalid JSON with sample values: {message}{}",
+                    hint(text)
+                );
+                return Err(
+                    Error::config(field, message).since("Kibana takes it and fails at the first push")
+                );
             }
         }
         Ok(template)
@@ -60,11 +60,6 @@ impl BodyTemplate {
     /// The names of `case.texts.NAME` in use.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.compiled.texts()
-    }
-
-    /// The field of the document that the template stands in.
-    pub(crate) fn field(&self) -> &'static str {
-        self.compiled.field()
     }
 
     /// The body as it is sent: valid JSON.
@@ -323,12 +318,16 @@ mod tests {
         assert_eq!(render(alone, " \n"), "[1,0]");
         assert!(render(alone, "x").starts_with(r#"[{"type":"doc""#) && render(alone, "x").ends_with("},1]"));
         let beside = "[{{#case.description}}1,{{/case.description}}{{{case.description}}}]";
-        assert_eq!(render(beside, ""), r#"[1,{"type":"doc","version":1,"content":[]}]"#);
+        assert_eq!(
+            render(beside, ""),
+            r#"[1,{"type":"doc","version":1,"content":[]}]"#
+        );
     }
 
     #[test]
     fn a_document_fits_where_a_value_does_and_nowhere_else() {
-        let comment = |text: &str| BodyTemplate::compile(Slot::CommentBody, "config.createCommentJson", text, ADF);
+        let comment =
+            |text: &str| BodyTemplate::compile(Slot::CommentBody, "config.createCommentJson", text, ADF);
         assert!(comment("{{{case.comment}}}").is_ok());
         for template in [
             r#"{"a":"{{{case.comment}}}"}"#,
@@ -336,7 +335,10 @@ mod tests {
             "{{#case.comment}}{{{.}}}{{/case.comment}}",
         ] {
             let error = comment(template).unwrap_err();
-            assert!(error.message().contains("invalid JSON with sample values"), "{error}");
+            assert!(
+                error.message().contains("invalid JSON with sample values"),
+                "{error}"
+            );
         }
         let error = comment(r#"{"a":"{{{case.comment}}}"}"#).unwrap_err();
         assert!(error.message().contains("brings its own quotes"), "{error}");
