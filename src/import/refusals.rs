@@ -31,7 +31,7 @@ fn told(error: &Error) -> Warning {
     Warning {
         field: error.field().unwrap_or("connector").to_owned(),
         message: match error.why() {
-            Some(why) => format!("{message} ({why})"),
+            Some(why) => format!("{message}; {why}"),
             None => message.to_owned(),
         },
     }

@@ -194,7 +194,7 @@ fn every_refusal_of_a_document_is_told_with_the_reason_and_the_fix() {
         (
             "createIncidentJson",
             "did you mean `case.title`?",
-            "Kibana puts nothing in its place",
+            "Kibana puts nothing",
         ),
         (
             "createIncidentResponseKey",
@@ -224,7 +224,7 @@ fn every_refusal_of_a_document_is_told_with_the_reason_and_the_fix() {
         (
             "createCommentJson",
             "name one of its members",
-            "Kibana puts nothing in its place",
+            "Kibana puts nothing",
         ),
         (
             "headers[\"X-Team\"]",

@@ -18,7 +18,7 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// What comes of templates in Kibana that are refused here.
 const FAILS: &str =
     "Kibana takes it, and pushes fail or send something else, some after the incident was created";
-const EMPTY: &str = "Kibana puts nothing in its place: what is sent lacks it, or goes to another resource";
+const EMPTY: &str = "Kibana puts nothing or `[object Object]` in its place: what is sent lacks it, or goes to another resource";
 
 /// A name that never has a value.
 const NOTHING: &str = "e";
