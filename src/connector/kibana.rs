@@ -13,6 +13,9 @@ use crate::template::{Slot, UrlTemplate};
 /// The differences, field by field; what is refused has none.
 pub(super) fn differences(config: &Map<String, Value>) -> Vec<Warning> {
     let reader = Reader(Some(config));
+    if reader.text(CREATE.url).is_none() {
+        return Vec::new();
+    }
     let mut list = vec![redirects(reader), ids()];
     if reader.text("createIncidentMethod") == Some("patch") {
         let message = "creating by patch works; Kibana refuses it";
@@ -39,7 +42,9 @@ pub(super) fn differences(config: &Map<String, Value>) -> Vec<Warning> {
         let message = "an update that is answered without a body, as by 204, has succeeded; Kibana takes it for a failure";
         list.push(told(UPDATE.url_path, message));
     }
-    if matches!(operation(reader, &COMMENT), Ok(None)) {
+    let fields = [COMMENT.url, COMMENT.method, COMMENT.json].map(|name| reader.get(name));
+    let readable = |value: &Value| value.is_null() || value.is_string();
+    if fields.into_iter().flatten().all(readable) && matches!(operation(reader, &COMMENT), Ok(None)) {
         let message = "no comment is sent, and each is reported as skipped; Kibana reports them as pushed: to send them, give \
                        createCommentUrl, createCommentMethod and createCommentJson";
         list.push(told(COMMENT.url_path, message));

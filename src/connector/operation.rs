@@ -14,13 +14,13 @@ pub(super) struct Names {
     pub(super) url: &'static str,
     pub(super) url_path: &'static str,
     pub(super) url_slot: Slot,
-    method: &'static str,
+    pub(super) method: &'static str,
     default: Method,
-    json: &'static str,
+    pub(super) json: &'static str,
     json_path: &'static str,
     json_slot: Slot,
     headers: &'static str,
-    pub(super) headers_path: &'static str,
+    headers_path: &'static str,
     /// Whether URL and JSON only go together.
     complete: bool,
     /// Whether the operation is left out when it has no JSON.

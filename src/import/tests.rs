@@ -383,6 +383,11 @@ fn what_kibana_would_do_otherwise_is_told_where_it_can_matter() {
                 .all(|warning| !import.differs.contains(warning))
         );
     }
+    // Not of what is refused itself, nor of nothing.
+    let import = differs(json!({"createCommentUrl": 5}));
+    assert_eq!(fields(&import.differs), always);
+    let nothing = json!({"createIncidentUrl": null});
+    assert!(differs(nothing).differs.is_empty());
     // Beside what is refused, too.
     let mut patch = comments;
     patch["createIncidentJson"] = "{{{case.nope}}}".into();
