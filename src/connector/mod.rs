@@ -152,8 +152,10 @@ impl Connector {
         secrets: Option<serde_json::Map<String, serde_json::Value>>,
     ) -> Vec<Error> {
         let mut refusals = refusals::Refusals::default();
+        let authorities = material::check_authorities(&config);
         // What it says stands in the list.
         drop(build::gather(config, &mut refusals));
+        refusals.check(authorities);
         refusals.check(secrets.map(Secrets::from_object).transpose().map(drop));
         refusals.into_all()
     }

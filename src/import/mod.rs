@@ -137,10 +137,11 @@ fn imported(
         true => Connector::from_json(&document.to_string()),
         false => checked,
     };
-    let (mut refused, mut warnings) = match whole {
-        Ok(connector) => (Vec::new(), connector.warnings().to_vec()),
-        Err(first) => (refusals::all(first, config, given), Vec::new()),
+    let (whole, mut warnings) = match whole {
+        Ok(connector) => (None, connector.warnings().to_vec()),
+        Err(first) => (Some(first), Vec::new()),
     };
+    let mut refused = refusals::all(whole, config, given);
     let complete = missing.is_empty() && unresolved.is_empty() && refused.is_empty();
     // Those are about expressions, which are told already.
     refused.retain(|refused| !unresolved.iter().any(|open| refusals::of_one(open, refused)));

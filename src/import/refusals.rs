@@ -5,17 +5,15 @@ use serde_json::{Map, Value};
 use crate::connector::{Connector, Warning};
 use crate::error::Error;
 
-/// Every refusal, the first one among them.
+/// Every refusal, that of the whole document among them.
 pub(super) fn all(
-    first: Error,
+    whole: Option<Error>,
     config: Map<String, Value>,
     secrets: Option<Map<String, Value>>,
 ) -> Vec<Warning> {
     let mut list: Vec<Warning> = Connector::refusals(config, secrets).iter().map(told).collect();
-    let first = told(&first);
-    if !list.contains(&first) {
-        list.insert(0, first);
-    }
+    let whole = whole.as_ref().map(told).filter(|whole| !list.contains(whole));
+    list.splice(0..0, whole);
     list
 }
 

@@ -152,6 +152,7 @@ fn every_refusal_of_a_document_is_told_with_the_reason_and_the_fix() {
             json!({"Host": "h", "X-Team": "\u{1f600}", "X-Fine": "1", "x y": "1", "X-Number": 7}),
         ),
         ("createIncidentUri", json!("x")),
+        ("ca", json!("no PEM")),
     ] {
         config[field] = value;
     }
@@ -166,6 +167,7 @@ fn every_refusal_of_a_document_is_told_with_the_reason_and_the_fix() {
     assert_eq!(
         told,
         [
+            "config.ca",
             "config.createCommentJson",
             "config.createCommentUrl",
             "config.createIncidentJson",
@@ -283,6 +285,21 @@ fn what_comes_of_a_refusal_is_not_told_beside_it() {
         refused(json!({"getIncidentUrl": null, "name": "x"})),
         ["config.name", "config.getIncidentUrl"]
     );
+}
+
+#[test]
+fn authorities_that_cannot_be_read_are_told_where_they_would_be() {
+    let mut config = config();
+    config["hasAuth"] = false.into();
+    config["ca"] = "no PEM".into();
+    let import = one(&with(&config));
+    assert!(!import.complete);
+    assert_eq!(fields(&import.refused), ["config.ca"]);
+    // Over plain http alone nobody looks at them, and configure only warns.
+    let plain = config.to_string().replace("https://", "http://");
+    let import = one(&with(&serde_json::from_str(&plain).unwrap()));
+    assert!(import.complete, "{import:?}");
+    assert_eq!(fields(&import.warnings), ["config.ca"]);
 }
 
 #[test]
