@@ -118,6 +118,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     field: Option<String>,
+    since: Option<&'static str>,
 }
 
 /// The result of every fallible call.
@@ -129,6 +130,7 @@ impl Error {
             kind,
             message: message.into(),
             field: None,
+            since: None,
         }
     }
 
@@ -149,6 +151,17 @@ impl Error {
     pub(crate) fn at(mut self, field: impl Into<String>) -> Error {
         self.field = Some(field.into());
         self
+    }
+
+    /// With what comes of it where it is let pass: a sentence for people who bring a document from there.
+    pub(crate) fn since(mut self, why: &'static str) -> Error {
+        self.since = Some(why);
+        self
+    }
+
+    /// What comes of it in Kibana, where that lets it pass.
+    pub(crate) fn why(&self) -> Option<&'static str> {
+        self.since
     }
 
     /// What went wrong.

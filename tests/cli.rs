@@ -716,6 +716,66 @@ fn an_export_is_taken_over_whole_or_written_to_be_finished() {
 }
 
 #[test]
+fn an_import_tells_all_at_once_for_people_and_machines() {
+    let place = Place::new();
+    let mut fine = connector(9)["config"].clone();
+    fine["hasAuth"] = json!(false);
+    let mut broken = fine.clone();
+    broken["createIncidentJson"] = json!("{\"title\":{{{case.titel}}}}");
+    broken["updateIncidentJson"] = json!("{\"title\":\"{{{case.title}}}\"}");
+    broken["viewIncidentUrl"] = json!("https://h.example//i/{{external.system.id}}");
+    broken["headers"] = json!({"X-A": "\u{1f600}", "X-B": "b"});
+    let of = |name: &str, config: &Value| json!({"connector_type_id": ".cases-webhook", "name": name, "config": config});
+    let list = json!([of("broken", &broken), of("fine", &fine)]);
+    let file = place.file("export.json", list.to_string());
+    let file = file.to_str().unwrap();
+    let output = place.run(&["import", file, "--dry-run"]);
+    assert_eq!(code(&output), 1, "{}", err(&output));
+    let shown = out(&output);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let told = shown.replace("\n      ", " ").replace("\n    ", " ");
+    let (of_broken, of_fine) = told.split_once("\nfine: complete").unwrap();
+    let (of_fine, of_both) = of_fine.split_once("\nwhat each of them does otherwise").unwrap();
+    for words in [
+        "  refused config.createIncidentJson: line 1: unknown variable `case.titel`; did you mean `case.title`?",
+        "  refused config.updateIncidentJson: renders to invalid JSON",
+        "write none around it); Kibana takes it and fails at the first push",
+        "  refused config.headers[\"X-A\"]: a header's value can only hold latin-1",
+        "  differs config.viewIncidentUrl: `{{x}}` means the same as `{{{x}}}`",
+        "  differs config.viewIncidentUrl: its slashes are sent as written",
+    ] {
+        assert!(of_broken.contains(words), "{words} in {told}");
+    }
+    assert!(
+        !of_fine.contains("refused") && !of_fine.contains("config.viewIncidentUrl"),
+        "{told}"
+    );
+    let ids = "  differs config.createIncidentResponseKey: an id that is null";
+    assert!(of_both.contains(ids) && told.matches(ids).count() == 1, "{told}");
+
+    let output = place.run(&["--json", "import", file, "--dry-run"]);
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    let fields = |place: usize, list: &str| -> Vec<String> {
+        let told = report["connectors"][place][list].as_array().unwrap().iter();
+        told.map(|told| told["field"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        fields(0, "refused"),
+        [
+            "config.createIncidentJson",
+            "config.updateIncidentJson",
+            "config.headers[\"X-A\"]"
+        ]
+    );
+    assert!(fields(1, "refused").is_empty());
+    for place in [0, 1] {
+        assert!(fields(place, "differs").contains(&"config.createIncidentResponseKey".to_owned()));
+    }
+    assert!(fields(0, "differs").contains(&"config.viewIncidentUrl".to_owned()));
+}
+
+#[test]
 fn an_import_loses_none_of_two_whose_names_are_alike() {
     let place = Place::new();
     let mut config = connector(9)["config"].clone();

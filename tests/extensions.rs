@@ -131,6 +131,40 @@ fn values_are_mapped_and_texts_cut() {
 }
 
 #[test]
+fn a_description_and_a_comment_become_documents_cut_before() {
+    let extension = json!({
+        "textForms": {"description": "adf", "comment": "adf"}, "maxLengths": {"description": 12},
+        "createIncidentJson": r#"{"t":{{{case.title}}}{{#case.description}},"d":{{{case.description}}}{{/case.description}}}"#,
+        "createCommentJson": r#"{"body":{{{case.comment}}}}"#,
+    });
+    let told = case()
+        .description("one\r\ntwo\n \nthree four")
+        .comment("c1", "\nfirst\n");
+    let silent = Case::new("T").id("other").description(" \n");
+    let replies = vec![created(), read(), Reply::empty(204), created(), read()];
+    let (statuses, sent) = deliver(replies, extension, &[told, silent]);
+    assert!(
+        statuses.iter().all(|status| status.state == PushState::Delivered),
+        "{statuses:?}"
+    );
+    let document = |content: Value| json!({"type": "doc", "version": 1, "content": content});
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let paragraph = |content: Value| json!({"type": "paragraph", "content": content});
+    assert_eq!(
+        sent[0].json()["d"],
+        document(json!([
+            paragraph(json!([text("one"), {"type": "hardBreak"}, text("two")])),
+            paragraph(json!([text("\u{2026}")])),
+        ]))
+    );
+    assert_eq!(
+        sent[2].json(),
+        json!({"body": document(json!([paragraph(json!([text("first")]))]))})
+    );
+    assert_eq!(sent[3].json(), json!({"t": "T"}));
+}
+
+#[test]
 fn texts_and_tags_are_put_together_and_a_lost_create_is_found_by_them() {
     let extension = json!({
         "texts": {"mark": "casehook-{fingerprint}", "line": "{title} ({id})"},

@@ -12,7 +12,7 @@ use super::Session;
 use super::failure::{self, Failure};
 use super::input;
 use super::out::{count, escape, wrap};
-use crate::{Connector, ImportedConnector};
+use crate::{Connector, ImportedConnector, Warning};
 
 const ENDING: &str = ".connector.json";
 
@@ -43,6 +43,7 @@ pub(super) fn import(
     }
     check_files(&fates)?;
     let configures = fates.iter().any(|fate| matches!(fate, Fate::Configure(_)));
+    let shared = shared(&import.connectors);
     let carry_out = |s: &mut Session<'_>, agent: Option<&crate::Agent>| -> Result<i32, Failure> {
         if let Some(agent) = agent.filter(|_| !replace) {
             let known = agent.connectors()?;
@@ -66,10 +67,7 @@ pub(super) fn import(
         let mut code = failure::OK;
         let mut report = Vec::new();
         for (connector, fate) in import.connectors.iter().zip(&fates) {
-            let mut refused = connector
-                .refused
-                .clone()
-                .map(|refused| (refused.field, refused.message));
+            let mut refused = connector.refused.clone();
             let outcome = match fate {
                 Fate::Keep => "there already; --replace replaces it".to_owned(),
                 Fate::Write(path) => format!("written to {}, to be finished", path.display()),
@@ -77,27 +75,29 @@ pub(super) fn import(
                 Fate::Configure(document) => {
                     match agent.map(|agent| agent.configure(&connector.name, document)) {
                         Some(Err(error)) => {
-                            refused = Some((
-                                error.field().unwrap_or("connector").to_owned(),
-                                error.message().to_owned(),
-                            ));
+                            refused.push(Warning {
+                                field: error.field().unwrap_or("connector").to_owned(),
+                                message: error.message().to_owned(),
+                            });
                             "refused".to_owned()
                         }
                         _ => "configured".to_owned(),
                     }
                 }
             };
-            if refused.is_some() || matches!(fate, Fate::Keep) {
+            if !refused.is_empty() || matches!(fate, Fate::Keep) {
                 code = failure::FAILED;
             }
-            s.out.text(&told(connector, &outcome, refused.as_ref()));
+            s.out.text(&told(connector, &outcome, &refused, &shared));
             let mut line = json!(connector);
             line["outcome"] = Value::from(outcome);
-            line["refused"] = refused.map_or(
-                Value::Null,
-                |(field, message)| json!({"field": field, "message": message}),
-            );
+            line["refused"] = json!(refused);
             report.push(line);
+        }
+        if !shared.is_empty() {
+            let lines = shared.iter().map(|differs| differs_line(differs));
+            let head = "what each of them does otherwise than in Kibana:".to_owned();
+            s.out.text(&wrapped(std::iter::once(head).chain(lines)));
         }
         for skipped in &import.skipped {
             s.out.text(&wrap(
@@ -140,8 +140,20 @@ fn check_files(fates: &[Fate]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What several connectors all do otherwise than in Kibana: told once.
+fn shared(connectors: &[ImportedConnector]) -> Vec<&Warning> {
+    let [first, others @ ..] = connectors else {
+        return Vec::new();
+    };
+    let all = |differs: &&Warning| others.iter().all(|other| other.differs.contains(differs));
+    match others {
+        [] => Vec::new(),
+        _ => first.differs.iter().filter(all).collect(),
+    }
+}
+
 /// What came of one connector, for people.
-fn told(connector: &ImportedConnector, outcome: &str, refused: Option<&(String, String)>) -> String {
+fn told(connector: &ImportedConnector, outcome: &str, refused: &[Warning], shared: &[&Warning]) -> String {
     let mut lines = vec![format!("{}: {outcome}", connector.name)];
     if !connector.missing_secrets.is_empty() {
         lines.push(format!(
@@ -153,23 +165,33 @@ fn told(connector: &ImportedConnector, outcome: &str, refused: Option<&(String, 
     lines.extend(open.map(|open| format!("  open {}: {}", open.field, open.message)));
     let changed = connector.changed.iter();
     lines.extend(changed.map(|change| format!("  changed {}: {}", change.field, change.message)));
-    if let Some((field, message)) = refused {
-        lines.push(format!("  refused {field}: {message}"));
-    }
+    let refused = refused.iter();
+    lines.extend(refused.map(|refused| format!("  refused {}: {}", refused.field, refused.message)));
     let warnings = connector.warnings.iter();
     lines.extend(warnings.map(|warning| format!("  warning {}: {}", warning.field, warning.message)));
-    let lines: Vec<String> = lines
+    let own = connector
+        .differs
         .iter()
-        .map(|line| {
-            let indent = line.len() - line.trim_start().len();
-            format!(
-                "{}{}",
-                " ".repeat(indent),
-                super::out::wrap_from(&escape(line.trim_start()), indent, indent + 4)
-            )
-        })
-        .collect();
-    lines.join("\n")
+        .filter(|differs| !shared.contains(differs));
+    lines.extend(own.map(differs_line));
+    wrapped(lines.into_iter())
+}
+
+fn differs_line(differs: &Warning) -> String {
+    format!("  differs {}: {}", differs.field, differs.message)
+}
+
+/// Lines within the width, each continued further in than it begins.
+fn wrapped(lines: impl Iterator<Item = String>) -> String {
+    let lines = lines.map(|line| {
+        let indent = line.len() - line.trim_start().len();
+        format!(
+            "{}{}",
+            " ".repeat(indent),
+            super::out::wrap_from(&escape(line.trim_start()), indent, indent + 4)
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A name of a file that no connector before has, also where capitals make no difference.

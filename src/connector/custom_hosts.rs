@@ -70,7 +70,7 @@ pub(crate) fn read(value: Option<&Value>) -> Result<Vec<HostTls>> {
         let Value::Object(entry) = entry else {
             return Err(table::wrong(&at, "an object", entry));
         };
-        let entry = table::check(&at, ENTRY, nest_ssl(&at, entry.clone())?, |_| false)?;
+        let entry = table::check(&at, ENTRY, nest_ssl(&at, entry.clone())?)?;
         let Some(host) = host(&at, &entry)? else { continue };
         if hosts
             .iter()

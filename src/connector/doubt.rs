@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use super::Warning;
 use super::config::{Config, Operation};
+use super::parts::ADF;
+use super::words::child;
 use crate::response::ResponsePath;
 
 /// Warnings of this kind that a document gives rise to.
@@ -35,6 +37,22 @@ pub(super) fn of_document(document: &Map<String, Value>, config: &Config) -> Vec
     ] {
         if let Some(message) = path.and_then(odd) {
             push(field, message);
+        }
+    }
+    for name in ["description", "comment"] {
+        let asked = document
+            .get("textForms")
+            .and_then(|forms| forms.get(name))
+            .is_some_and(|form| form == ADF);
+        let variable = format!("case.{name}");
+        let mut bodies = config
+            .operations()
+            .filter_map(|operation| operation.body.as_ref());
+        if asked && !bodies.any(|body| body.uses(&variable)) {
+            push(
+                &child("config.textForms", name),
+                &format!("this has no effect, since no body holds {variable}"),
+            );
         }
     }
     let given = |name: &str| document.get(name).is_some_and(|value| !value.is_null());

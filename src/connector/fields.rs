@@ -1,13 +1,12 @@
 //! Every field of a connector's `config` and `secrets`: what parsing and documentation are driven from.
 
-use super::table::{Field, Kind, LENGTHS, Need};
+use super::parts::{RETRY, TEXT_FORMS, TIMEOUTS, TLS, VALUE_MAPS, WEEK_MS};
+use super::table::{Field, Kind, LENGTHS, Need, field};
 
 const WRITES: Kind = Kind::OneOf(&["post", "put", "patch"]);
 /// Empty is taken as null is.
 const WRITES_OR_NONE: Kind = Kind::OneOf(&["post", "put", "patch", ""]);
 const READS: Kind = Kind::OneOf(&["get", "post"]);
-/// The largest number of milliseconds that a field takes: a week.
-const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The types of authentication that the reference names.
 pub(crate) const BASIC: &str = "webhook-authentication-basic";
@@ -17,15 +16,6 @@ pub(crate) const QUERY_PARAM: &str = "http-authentication-query-param";
 
 /// The header that idempotency keys are sent in unless the connector names another one or none.
 pub(crate) const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
-
-const fn field(name: &'static str, kind: Kind, need: Need, meaning: &'static str) -> Field {
-    Field {
-        name,
-        kind,
-        need,
-        meaning,
-    }
-}
 
 use Need::{Default, Extension, NullOr, Optional, OptionalOrNull, Required};
 
@@ -306,6 +296,12 @@ pub(crate) const FIELDS: &[Field] = &[
         "the most characters of id, title, description, severity, status, a tag, comment or fields.NAME",
     ),
     field(
+        "textForms",
+        Kind::Object(TEXT_FORMS),
+        Extension("{}"),
+        "what description and comment are in JSON bodies: texts, or documents for targets that want these",
+    ),
+    field(
         "texts",
         Kind::TextsByName,
         Extension("{}"),
@@ -358,78 +354,6 @@ pub(crate) const FIELDS: &[Field] = &[
         Kind::Object(TLS),
         Extension("{}"),
         "TLS settings for this connector alone, beside ca and verificationMode",
-    ),
-];
-
-const TLS: &[Field] = &[
-    field(
-        "minVersion",
-        Kind::OneOf(&["1.2", "1.3"]),
-        Extension("1.2"),
-        "the oldest version of TLS that is spoken",
-    ),
-    field(
-        "usualAuthorities",
-        Kind::Bool,
-        Extension("true"),
-        "whether the system's and the bundled certificate authorities are trusted beside ca",
-    ),
-];
-
-const RETRY: &[Field] = &[
-    field(
-        "maxAttempts",
-        Kind::Whole(1, u32::MAX as u64),
-        Extension("unlimited"),
-        "counted exchanges of one step before the push fails",
-    ),
-    field(
-        "maxAgeSeconds",
-        Kind::Whole(1, WEEK_MS),
-        Extension("unlimited"),
-        "seconds of trying before the push fails",
-    ),
-    field(
-        "baseMs",
-        Kind::Whole(1, WEEK_MS),
-        Extension("1000"),
-        "the first wait",
-    ),
-    field(
-        "capMs",
-        Kind::Whole(1, WEEK_MS),
-        Extension("600000"),
-        "the longest wait",
-    ),
-];
-
-const TIMEOUTS: &[Field] = &[
-    field(
-        "connectMs",
-        Kind::Whole(1, 86_400_000),
-        Extension("10000, or the time for the answer where that is less"),
-        "time to connect",
-    ),
-    field(
-        "responseMs",
-        Kind::Whole(1, 86_400_000),
-        Extension("the setting responseTimeout"),
-        "time for the answer",
-    ),
-];
-
-const VALUE_MAPS: &[Field] = &[
-    field(
-        "severity",
-        Kind::Values,
-        Extension("{}"),
-        "from the host's severity to the target's; `*` stands for any other",
-    ),
-    field(
-        "status",
-        Kind::Values,
-        Extension("{}"),
-        "from the host's status to the target's; `*` stands for any other",
     ),
 ];
 

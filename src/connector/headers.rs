@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::refusals::Refusals;
 use super::table::child;
 use crate::error::{Error, Result};
 use crate::model::limits::{HEADER_BYTES, HEADER_NAME_BYTES, HEADERS};
@@ -27,6 +28,7 @@ const OWN: [(&str, &str); 8] = [
     ),
 ];
 
+const LOST: &str = "Kibana loses such characters without a word";
 const FROM_THE_BODY: &str = "this header is made from the body and cannot be set";
 const NO_TRAILERS: &str = "trailers are neither sent nor read: this header cannot be set; leave it out";
 
@@ -44,7 +46,8 @@ pub(crate) fn name(path: &str, given: &str) -> Result<String> {
         return refuse("a header's name must not be empty");
     }
     if !is_name(name) {
-        return refuse("a header's name can only have ASCII letters, digits and !#$%&'*+-.^_`|~");
+        return refuse("a header's name can only have ASCII letters, digits and !#$%&'*+-.^_`|~")
+            .map_err(|error| error.since(LOST));
     }
     if name.len() > HEADER_NAME_BYTES {
         return refuse(&format!(
@@ -66,13 +69,15 @@ pub(crate) fn value<'a>(path: &str, name: &str, given: &'a str) -> Result<&'a st
         return Err(Error::config(
             path,
             "a header's value cannot hold control characters such as line breaks",
-        ));
+        )
+        .since(LOST));
     }
     if value.chars().any(|c| c > '\u{ff}') {
         return Err(Error::config(
             path,
             "a header's value can only hold latin-1 characters (up to U+00FF)",
-        ));
+        )
+        .since(LOST));
     }
     if value.len() > HEADER_BYTES {
         let message = format!("this has {} bytes; the limit is {HEADER_BYTES}", value.len());
@@ -97,7 +102,7 @@ pub(crate) fn unique<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Re
         if let Some(other) = seen.iter().find(|other| other.eq_ignore_ascii_case(name)) {
             return Err(Error::config(
                 child(path, name),
-                format!("this header is given twice: \"{other}\" is the same one"),
+                format!("this header is given twice: \"{other}\" is the same one; leave one of them out"),
             ));
         }
         seen.push(name);
@@ -107,14 +112,28 @@ pub(crate) fn unique<'a>(path: &str, names: impl Iterator<Item = &'a str>) -> Re
 
 /// Reads an object of headers whose values are known to be strings.
 pub(crate) fn read(path: &str, map: Option<&Map<String, Value>>) -> Result<Vec<(String, String)>> {
+    let mut refusals = Refusals::default();
+    let headers = gather(path, map, &mut refusals);
+    refusals.or_first(Ok(headers))
+}
+
+/// The same with every refusal; what is left are the headers that can be sent.
+pub(super) fn gather(
+    path: &str,
+    map: Option<&Map<String, Value>>,
+    refusals: &mut Refusals,
+) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     for (given, text) in map.into_iter().flatten() {
-        let name = name(&child(path, given), given)?;
-        let text = value(&child(path, given), &name, text.as_str().unwrap_or_default())?;
-        headers.push((name, text.to_owned()));
+        let at = child(path, given);
+        let header = name(&at, given).and_then(|name| {
+            let text = value(&at, &name, text.as_str().unwrap_or_default())?;
+            Ok((name, text.to_owned()))
+        });
+        headers.extend(refusals.take(header));
     }
-    unique(path, headers.iter().map(|(name, _)| name.as_str()))?;
-    Ok(headers)
+    refusals.check(unique(path, headers.iter().map(|(name, _)| name.as_str())));
+    headers
 }
 
 /// Names of headers that a key would break a request in the place of.

@@ -1,5 +1,6 @@
 //! The certificates and keys of a connector: read, checked and put to use.
 
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::config::{Auth, CertType, Config};
@@ -60,6 +61,22 @@ fn certificates(
         Err(_) => None,
     };
     Ok((roots, identity))
+}
+
+/// Refuses authorities that cannot be read in a `config` object in which other things may be wrong: told before there is a
+/// connector, and where [`check`] would look at them.
+pub(crate) fn check_authorities(config: &Map<String, Value>) -> Result<()> {
+    let text = |name: &str| config.get(name).and_then(Value::as_str);
+    let is_https = |name: &str| text(name).is_some_and(|url| url.trim_start().starts_with("https:"));
+    match text("ca").filter(|ca| !ca.is_empty()) {
+        Some(ca) if config.keys().any(|name| name.ends_with("Url") && is_https(name)) => {
+            let roots = Roots::from_pem(ca).map_err(|message| Error::config("config.ca", message));
+            roots
+                .map(drop)
+                .map_err(|error| error.since("Kibana takes it and fails at the first push"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn proxy_login(secrets: &Secrets, sources: &SecretSources) -> Result<Option<ProxyLogin>> {

@@ -7,14 +7,19 @@ mod custom_hosts;
 mod doubt;
 pub(crate) mod fields;
 mod headers;
+mod kibana;
 mod masks;
 mod material;
 mod network;
 mod oauth;
+mod operation;
+mod parts;
 mod prepared;
 mod proxy;
 mod reach;
+mod reader;
 mod reference;
+mod refusals;
 mod secret;
 pub(crate) mod settings;
 mod shape;
@@ -140,6 +145,25 @@ impl Connector {
             document: serde_json::Value::Object(document),
             secrets: secrets.map(Secrets::into_fields),
         })
+    }
+
+    /// Everything that is refused of a document's parts and can be told of what stands there.
+    pub(crate) fn refusals(
+        config: serde_json::Map<String, serde_json::Value>,
+        secrets: Option<serde_json::Map<String, serde_json::Value>>,
+    ) -> Vec<Error> {
+        let mut refusals = refusals::Refusals::default();
+        let authorities = material::check_authorities(&config);
+        // What it says stands in the list.
+        drop(build::gather(config, &mut refusals));
+        refusals.check(authorities);
+        refusals.check(secrets.map(Secrets::from_object).transpose().map(drop));
+        refusals.into_all()
+    }
+
+    /// What Kibana would do otherwise with what of a `config` object is taken as it is.
+    pub(crate) fn differences(config: &serde_json::Map<String, serde_json::Value>) -> Vec<Warning> {
+        kibana::differences(config)
     }
 
     /// The name, where the document has one.

@@ -5,6 +5,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::masks::Found;
+use super::refusals::{Refusals, Taken};
 use super::table::child;
 use crate::error::{Error, Result};
 use crate::transport::{TokenGrant, form_encoded};
@@ -30,8 +31,8 @@ const OWN: [(&str, &str); 4] = [
 ];
 
 impl OAuth2 {
-    /// Reads the fields of a `config` object, whose types are known to be right.
-    pub(crate) fn read(object: &Map<String, Value>) -> Result<OAuth2> {
+    /// Reads the fields of a `config` object, whose types are known to be right; every refusal of them is told.
+    pub(super) fn gather(object: &Map<String, Value>, refusals: &mut Refusals) -> Taken<OAuth2> {
         let text = |name: &str| {
             object
                 .get(name)
@@ -44,14 +45,15 @@ impl OAuth2 {
                 Error::config(child("config", name), message)
             })
         };
+        let url = needed("accessTokenUrl", "where access tokens are fetched").and_then(token_url);
+        let url = refusals.take(url);
+        let client_id = refusals.take(needed("clientId", "the name of the client"));
+        let fields = refusals.take(text("additionalFields").map(additional).transpose());
         Ok(OAuth2 {
-            url: token_url(needed("accessTokenUrl", "where access tokens are fetched")?)?,
-            client_id: needed("clientId", "the name of the client")?.to_owned(),
+            url: url?,
+            client_id: client_id?.to_owned(),
             scope: text("scope").map(str::to_owned),
-            fields: text("additionalFields")
-                .map(additional)
-                .transpose()?
-                .unwrap_or_default(),
+            fields: fields?.unwrap_or_default(),
             basic: text("accessTokenAuthMethod") == Some("client_secret_basic"),
         })
     }

@@ -128,7 +128,7 @@ impl Settings {
         let Value::Object(object) = value else {
             return Err(table::wrong("settings", "an object", &value));
         };
-        let object = table::check("settings", SETTINGS, flatten_ssl(object)?, |_| false)?;
+        let object = table::check("settings", SETTINGS, flatten_ssl(object)?)?;
         let mut settings = Settings::default();
         if let Some(Value::Array(entries)) = object.get("allowedHosts") {
             let entries: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();

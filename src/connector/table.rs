@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::refusals::{self, Refusals, Taken};
 use super::words;
 pub(crate) use super::words::child;
 use crate::error::{Error, Result};
@@ -14,6 +15,16 @@ pub(crate) struct Field {
     pub(crate) need: Need,
     /// One line for people.
     pub(crate) meaning: &'static str,
+}
+
+/// A row of a table.
+pub(super) const fn field(name: &'static str, kind: Kind, need: Need, meaning: &'static str) -> Field {
+    Field {
+        name,
+        kind,
+        need,
+        meaning,
+    }
 }
 
 /// The longest time that a setting takes, in milliseconds.
@@ -74,53 +85,78 @@ pub(crate) enum Need {
 }
 
 /// Checks an object against a table and fills in the defaults.
+pub(crate) fn check(path: &str, table: &[Field], object: Map<String, Value>) -> Result<Map<String, Value>> {
+    let mut refusals = Refusals::default();
+    let checked = gather(path, table, object, |_| false, &mut refusals);
+    refusals.or_first(Ok(checked))
+}
+
+/// The same with every refusal; what is left are the fields that are right.
 ///
 /// `waived` says which required fields may be left out or be null.
-pub(crate) fn check(
+pub(super) fn gather(
     path: &str,
     table: &[Field],
     mut object: Map<String, Value>,
     waived: fn(&str) -> bool,
-) -> Result<Map<String, Value>> {
+    refusals: &mut Refusals,
+) -> Map<String, Value> {
     let names = table.iter().map(|field| field.name);
-    if let Some(key) = object
-        .keys()
-        .find(|key| !names.clone().any(|name| name == key.as_str()))
-    {
-        return Err(Error::config(child(path, key), words::unknown(key, names)));
+    let known = |key: &str| names.clone().any(|name| name == key);
+    for key in object.keys().filter(|key| !known(key)).take(refusals::MOST) {
+        let message = words::unknown(key, names.clone());
+        refusals.push(Error::config(child(path, key), message));
     }
     let mut checked = Map::new();
     for field in table {
-        let at = child(path, field.name);
-        let value = match (object.remove(field.name), field.need) {
-            (None, Need::Default(json) | Need::NullOr(json)) => {
-                serde_json::from_str(json).map_err(|e| Error::internal(format!("{at}: {e}")))?
+        let value = match object.remove(field.name) {
+            None | Some(Value::Null) if matches!(field.need, Need::Required) && waived(field.name) => {
+                continue;
             }
-            (Some(Value::Null), Need::NullOr(_) | Need::OptionalOrNull(_)) => Value::Null,
-            (None, Need::Optional | Need::Extension(_) | Need::OptionalOrNull(_))
-            | (Some(Value::Null), Need::Extension(_)) => continue,
-            (None | Some(Value::Null), Need::Required) if waived(field.name) => continue,
-            (None, Need::Required) => {
-                return Err(Error::config(at, format!("this is missing: {}", field.meaning)));
-            }
-            (Some(value), need) => {
-                let value = check_value(&at, &field.kind, value)?;
-                let empty = value.as_str().is_some_and(str::is_empty);
-                if empty && matches!(need, Need::Required | Need::Extension(_)) {
-                    return Err(Error::config(
-                        at,
-                        format!("this must not be empty: {}", field.meaning),
-                    ));
-                }
-                value
-            }
+            value => check_field(&child(path, field.name), field, value, refusals),
         };
-        checked.insert(field.name.to_owned(), value);
+        if let Ok(Some(value)) = value {
+            checked.insert(field.name.to_owned(), value);
+        }
     }
-    Ok(checked)
+    checked
 }
 
-fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
+/// What then holds for one field; nothing where it may be left out and is.
+fn check_field(
+    at: &str,
+    field: &Field,
+    value: Option<Value>,
+    refusals: &mut Refusals,
+) -> Taken<Option<Value>> {
+    let value = match (value, field.need) {
+        (None, Need::Default(json) | Need::NullOr(json)) => {
+            let value = serde_json::from_str::<Value>(json);
+            let value = value.map_err(|e| Error::internal(format!("{at}: {e}")));
+            return refusals.take(value).map(Some);
+        }
+        (Some(Value::Null), Need::NullOr(_) | Need::OptionalOrNull(_)) => return Ok(Some(Value::Null)),
+        (None, Need::Optional | Need::Extension(_) | Need::OptionalOrNull(_))
+        | (Some(Value::Null), Need::Extension(_)) => return Ok(None),
+        (None, Need::Required) => {
+            let message = format!("this is missing: {}", field.meaning);
+            return Err(refusals.push(Error::config(at, message)));
+        }
+        (Some(value), _) => check_value(at, &field.kind, value, refusals)?,
+    };
+    let empty = value.as_str().is_some_and(str::is_empty);
+    if empty && matches!(field.need, Need::Required | Need::Extension(_)) {
+        let message = format!("this must not be empty: {}", field.meaning);
+        let error = Error::config(at, message);
+        return Err(refusals.push(match field.need {
+            Need::Required => error.since("Kibana takes it and fails at the first push"),
+            _ => error,
+        }));
+    }
+    Ok(Some(value))
+}
+
+fn check_value(at: &str, kind: &Kind, value: Value, refusals: &mut Refusals) -> Taken<Value> {
     let fits = match kind {
         Kind::Text | Kind::Url | Kind::Json | Kind::Path => value.is_string(),
         Kind::Bool => value.is_boolean(),
@@ -136,32 +172,30 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
         Kind::Time => time(&value).is_some(),
         Kind::Any => true,
         Kind::Texts => {
-            let list = value.as_array();
-            let other = list.and_then(|list| list.iter().position(|value| !value.is_string()));
-            if let (Some(list), Some(place)) = (list, other) {
-                return Err(wrong(&format!("{at}[{place}]"), "a string", &list[place]));
+            for (place, value) in value.as_array().into_iter().flatten().enumerate() {
+                if !value.is_string() {
+                    refusals.push(wrong(&format!("{at}[{place}]"), "a string", value));
+                }
             }
             value.is_array()
         }
         Kind::Headers | Kind::TextsByName => {
-            if let Some(object) = value.as_object() {
-                for (name, value) in object {
-                    if !value.is_string() {
-                        return Err(wrong(&child(at, name), "a string", value));
-                    }
+            for (name, value) in value.as_object().into_iter().flatten() {
+                if !value.is_string() {
+                    refusals.push(wrong(&child(at, name), "a string", value));
                 }
             }
             value.is_object()
         }
         Kind::Lengths(names) => {
             if let Value::Object(object) = value {
-                return check_lengths(at, names, object);
+                return Ok(check_lengths(at, names, object, refusals));
             }
             false
         }
         Kind::Object(table) => {
             if let Value::Object(object) = value {
-                return Ok(Value::Object(check(at, table, object, |_| false)?));
+                return Ok(Value::Object(gather(at, table, object, |_| false, refusals)));
             }
             false
         }
@@ -169,7 +203,7 @@ fn check_value(at: &str, kind: &Kind, value: Value) -> Result<Value> {
     if fits {
         Ok(value)
     } else {
-        Err(wrong(at, &kind.to_string(), &value))
+        Err(refusals.push(wrong(at, &kind.to_string(), &value)))
     }
 }
 
@@ -187,22 +221,25 @@ pub(super) const LENGTHS: &[&str] = &[
 /// The least that `maxLengths` may leave of a case's id: room for its fingerprint and something to know it by.
 const SHORTEST_ID: u64 = 32;
 
-fn check_lengths(at: &str, names: &[&str], object: Map<String, Value>) -> Result<Value> {
+fn check_lengths(at: &str, names: &[&str], object: Map<String, Value>, refusals: &mut Refusals) -> Value {
     const LONGEST: u64 = crate::model::limits::PUSH_BYTES as u64;
     let mut checked = Map::new();
     for (name, value) in object {
         let at = child(at, &name);
         if !names.contains(&name.as_str()) && !name.starts_with("fields.") {
             let known = names.iter().copied().chain(["fields.NAME"]);
-            return Err(Error::config(at, words::unknown(&name, known)));
+            refusals.push(Error::config(at, words::unknown(&name, known)));
+            continue;
         }
         let length = match name.as_str() {
             "id" => Kind::Whole(SHORTEST_ID, LONGEST),
             _ => Kind::Whole(1, LONGEST),
         };
-        checked.insert(name, check_value(&at, &length, value)?);
+        if let Ok(value) = check_value(&at, &length, value, refusals) {
+            checked.insert(name, value);
+        }
     }
-    Ok(Value::Object(checked))
+    Value::Object(checked)
 }
 
 /// A value of the wrong kind. Strings are shown only where they are a word of a few or a size.

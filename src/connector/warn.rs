@@ -7,11 +7,12 @@ use super::config::{Auth, Config};
 use super::doubt;
 use super::fields;
 use super::headers::is_secret_header;
+use super::kibana;
 use super::network::Material;
 use super::secret::Secrets;
 use super::settings::Settings;
 use super::words::child;
-use crate::template::{BodyTemplate, UrlTemplate};
+use crate::template::BodyTemplate;
 use crate::transport::{Method, NetworkPolicy, SaidBy, Verification};
 
 /// Warnings that the `config` object alone gives rise to.
@@ -57,11 +58,7 @@ pub(crate) fn of_document(
     for template in config.urls() {
         let name = template.field().trim_start_matches("config.");
         let text = document.get(name).and_then(|text| text.as_str());
-        if text.is_some_and(|text| reference_rewrites(text, template)) {
-            let message =
-                "its slashes are sent as written; Kibana would cut trailing ones and collapse doubled ones";
-            push(&mut list, template.field(), message);
-        }
+        list.extend(text.and_then(|text| kibana::slashes(text, template)));
     }
     let of_proxy = config.own_proxy().into_iter().flat_map(|proxy| &proxy.headers);
     for (name, _) in of_proxy.filter(|(name, _)| is_secret_header(name)) {
@@ -217,18 +214,6 @@ fn needs(list: &mut Vec<Warning>, config: &Config, body: &BodyTemplate, field: &
             &format!("this does not use {variable}: it is never sent"),
         );
     }
-}
-
-/// Whether the reference would have sent something else (R18): it cuts trailing slashes
-/// and collapses doubled ones.
-fn reference_rewrites(text: &str, template: &UrlTemplate) -> bool {
-    let text = text.trim();
-    let bytes = text.as_bytes();
-    let doubled = bytes
-        .windows(3)
-        .any(|w| w[0] != b':' && w[1] == b'/' && w[2] == b'/');
-    let bare = template.sample().path() == "/" && template.sample().query().is_none() && !text.contains('#');
-    doubled || (text.ends_with('/') && !bare)
 }
 
 fn is_this_machine(url: &Url) -> bool {

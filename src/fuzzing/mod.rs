@@ -22,7 +22,7 @@ use crate::response::json as text;
 use crate::step::Subject;
 use crate::store::Store;
 use crate::store::sqlite::{KeySource, SqliteStore};
-use crate::template::{BodyTemplate, Slot, UrlTemplate, Variables};
+use crate::template::{BodyTemplate, Slot, TextForm, TextForms, UrlTemplate, Variables};
 use crate::transport::{Answer, HttpTransport, Identity, Method, Request, Roots, TokenGrant, Transport};
 
 /// A door: whatever bytes go in, nothing may come of it but `Ok` or an error.
@@ -88,13 +88,19 @@ pub fn template(data: &[u8]) {
             external_title: title,
             texts: &[],
         };
-        if let Ok(body) = BodyTemplate::compile(slot, "config.x", text)
-            && let Ok(rendered) = body.render(&variables)
-        {
-            assert!(
-                serde_json::from_str::<serde::de::IgnoredAny>(&rendered).is_ok(),
-                "{rendered}"
-            );
+        for form in [TextForm::Plain, TextForm::Adf] {
+            let forms = TextForms {
+                description: form,
+                comment: form,
+            };
+            if let Ok(body) = BodyTemplate::compile(slot, "config.x", text, forms)
+                && let Ok(rendered) = body.render(&variables)
+            {
+                assert!(
+                    serde_json::from_str::<serde::de::IgnoredAny>(&rendered).is_ok(),
+                    "{rendered}"
+                );
+            }
         }
         if let Ok(template) = UrlTemplate::compile(slot, "config.x", text)
             && let Ok(url) = template.url(&variables)

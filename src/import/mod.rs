@@ -4,6 +4,7 @@
 #[cfg(feature = "cli")]
 mod configuration;
 mod object;
+mod refusals;
 mod sources;
 mod tidy;
 
@@ -42,9 +43,11 @@ pub struct ImportedConnector {
     pub unresolved: Vec<Warning>,
     /// What was changed, since casehook would refuse it.
     pub changed: Vec<Warning>,
-    /// What casehook refuses, and what would be right: a field, or a name that an earlier connector of the import has. One at
-    /// a time: the next shows when it is mended.
-    pub refused: Option<Warning>,
+    /// What casehook refuses, why, and what would be right: fields, or a name that an earlier connector of the import has.
+    /// Everything that can be told of what stands there; what is wrong twice in one field shows when the first is mended.
+    pub refused: Vec<Warning>,
+    /// What is taken and does something else than in Kibana, as far as it can matter to this connector.
+    pub differs: Vec<Warning>,
     /// What may go wrong and is let pass.
     pub warnings: Vec<Warning>,
 }
@@ -100,17 +103,13 @@ pub fn import(text: &str) -> Result<Import> {
 impl ImportedConnector {
     /// Two of one name: the second must not take the place of the first.
     fn refuse_name(&mut self) {
-        let told = Warning {
+        self.complete = false;
+        self.refused.push(Warning {
             field: "name".to_owned(),
             message:
                 "an earlier connector of this import has the same name: configure this one under another"
                     .to_owned(),
-        };
-        self.complete = false;
-        match self.refused {
-            None => self.refused = Some(told),
-            Some(_) => self.warnings.push(told),
-        }
+        });
     }
 }
 
@@ -126,9 +125,11 @@ fn imported(
     for secret in &missing {
         all.insert(secret.clone(), Value::from(""));
     }
+    let differs = Connector::differences(&config);
     let mut document = json!({"name": name, "config": config});
     // Checked without secrets: those that are missing are told apart.
     let checked = Connector::from_json(&document.to_string());
+    let given = (missing.is_empty() && !all.is_empty()).then(|| all.clone());
     if !all.is_empty() {
         document["secrets"] = Value::Object(all);
     }
@@ -136,26 +137,24 @@ fn imported(
         true => Connector::from_json(&document.to_string()),
         false => checked,
     };
-    let (refused, warnings) = match whole {
+    let (whole, mut warnings) = match whole {
         Ok(connector) => (None, connector.warnings().to_vec()),
-        // It is about expressions then, which are told already.
-        Err(_) if unresolved.iter().any(|open| open.field.starts_with("config")) => (None, Vec::new()),
-        Err(error) => {
-            let refused = Warning {
-                field: error.field().unwrap_or("connector").to_owned(),
-                message: error.message().to_owned(),
-            };
-            (Some(refused), Vec::new())
-        }
+        Err(first) => (Some(first), Vec::new()),
     };
+    let mut refused = refusals::all(whole, config, given);
+    let complete = missing.is_empty() && unresolved.is_empty() && refused.is_empty();
+    // Those are about expressions, which are told already.
+    refused.retain(|refused| !unresolved.iter().any(|open| refusals::of_one(open, refused)));
+    warnings.retain(|warning| !differs.contains(warning));
     ImportedConnector {
-        complete: missing.is_empty() && unresolved.is_empty() && refused.is_none(),
+        complete,
         document: serde_json::to_string_pretty(&document).unwrap_or_default(),
         name,
         missing_secrets: missing,
         unresolved,
         changed,
         refused,
+        differs,
         warnings,
     }
 }

@@ -10,7 +10,7 @@ use super::find::Found;
 use super::*;
 use crate::connector::config::{Auth, Idempotency, OnExternalGone, OnUncertainCreate, Retry, Tls};
 use crate::response::ResponsePath;
-use crate::template::{BodyTemplate, Slot, UrlTemplate};
+use crate::template::{BodyTemplate, Slot, TextForms, UrlTemplate};
 use crate::transport::{Answer, BodyFault, HeaderField, NetworkPolicy};
 
 fn path(text: &str) -> ResponsePath {
@@ -21,7 +21,8 @@ fn call(method: Method, slots: (Slot, Slot), url: &str, body: &str) -> Operation
     Operation {
         method,
         url: UrlTemplate::compile(slots.0, "config.url", url).unwrap(),
-        body: (!body.is_empty()).then(|| BodyTemplate::compile(slots.1, "config.json", body).unwrap()),
+        body: (!body.is_empty())
+            .then(|| BodyTemplate::compile(slots.1, "config.json", body, TextForms::default()).unwrap()),
         headers: Vec::new(),
     }
 }

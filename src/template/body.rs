@@ -1,12 +1,11 @@
 //! Templates of JSON bodies: every variable is a complete JSON value, and so is the whole.
 
-use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::engine::Compiled;
 use super::names::Variable;
-use super::{RenderError, Slot, Variables};
+use super::{RenderError, Slot, TextForm, TextForms, Variables, adf};
 use crate::error::{Error, Result};
 
 /// Text that breaks whatever is put together without care.
@@ -16,29 +15,38 @@ const HOSTILE: &str = "\"'\\{{{x}}}\r\n\t\u{0}\u{7f}</a>&\u{2028}\u{e9}\u{1f600}
 #[derive(Debug, Clone)]
 pub(crate) struct BodyTemplate {
     compiled: Compiled,
+    forms: TextForms,
 }
 
 impl BodyTemplate {
     /// Compiles a template, refusing whatever could go wrong later; `field` is its path in the document.
-    pub(crate) fn compile(slot: Slot, field: &'static str, text: &str) -> Result<BodyTemplate> {
+    pub(crate) fn compile(
+        slot: Slot,
+        field: &'static str,
+        text: &str,
+        forms: TextForms,
+    ) -> Result<BodyTemplate> {
         let compiled = Compiled::new(slot, field, text)?;
-        let template = BodyTemplate { compiled };
+        let template = BodyTemplate { compiled, forms };
         for sample in ["sample", HOSTILE, ""] {
             let body = template
                 .compiled
-                .render(|variable, bare| match (variable, sample) {
-                    (Variable::Text(_), "") if !bare => Ok(String::new()),
-                    _ => Ok(sample_value(variable, sample)),
+                .render(|variable, bare| match forms.of(variable) {
+                    TextForm::Adf => template.json(&JsonValue::Document(sample), bare),
+                    TextForm::Plain => match (variable, sample) {
+                        (Variable::Text(_), "") if !bare => Ok(String::new()),
+                        _ => Ok(sample_value(variable, sample)),
+                    },
                 })
                 .map_err(|error| Error::config(field, error.message))?;
             if let Err(message) = check_json(&body) {
-                return Err(Error::config(
-                    field,
-                    format!(
-                        "renders to invalid JSON with sample values: {message}{}",
-                        hint(text)
-                    ),
-                ));
+                let message = format!(
+                    "renders to invalid JSON with sample values: {message}{}",
+                    hint(text)
+                );
+                return Err(
+                    Error::config(field, message).since("Kibana takes it and fails at the first push")
+                );
             }
         }
         Ok(template)
@@ -54,20 +62,16 @@ impl BodyTemplate {
         self.compiled.texts()
     }
 
-    /// The field of the document that the template stands in.
-    pub(crate) fn field(&self) -> &'static str {
-        self.compiled.field()
-    }
-
     /// The body as it is sent: valid JSON.
     pub(crate) fn render(&self, variables: &Variables<'_>) -> Result<String, RenderError> {
-        let body = self
-            .compiled
-            .render(|variable, bare| match (variable, value(variable, variables)) {
+        let body = self.compiled.render(|variable, bare| {
+            match (variable, value(variable, variables), self.forms.of(variable)) {
                 // A text that is only asked for: its section is left out where it is empty.
-                (Variable::Text(_), JsonValue::Text("")) if !bare => Ok(String::new()),
-                (_, value) => self.json(&value),
-            })?;
+                (Variable::Text(_), JsonValue::Text(""), _) if !bare => Ok(String::new()),
+                (_, JsonValue::Text(text), TextForm::Adf) => self.json(&JsonValue::Document(text), bare),
+                (_, value, _) => self.json(&value, bare),
+            }
+        })?;
         match check_json(&body) {
             Ok(()) => Ok(body),
             Err(message) => Err(self.compiled.error(format!(
@@ -76,8 +80,11 @@ impl BodyTemplate {
         }
     }
 
-    fn json(&self, value: &JsonValue<'_>) -> Result<String, RenderError> {
+    /// The value as it is inserted; nothing for an empty document that is only asked for, so that its section is left out.
+    fn json(&self, value: &JsonValue<'_>, bare: bool) -> Result<String, RenderError> {
         let text = match value {
+            JsonValue::Document(text) if !bare && adf::is_empty(text) => Ok(String::new()),
+            JsonValue::Document(text) => Ok(adf::document(text)),
             JsonValue::Text(text) => serde_json::to_string(text),
             JsonValue::Tags(tags) => serde_json::to_string(tags),
             JsonValue::Any(value) => serde_json::to_string(value),
@@ -98,10 +105,20 @@ fn hint(template: &str) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
+impl TextForms {
+    fn of(self, variable: &Variable) -> TextForm {
+        match variable {
+            Variable::Description => self.description,
+            Variable::Comment => self.comment,
+            _ => TextForm::Plain,
+        }
+    }
+}
+
 enum JsonValue<'a> {
     Text(&'a str),
+    /// A text that becomes a document.
+    Document(&'a str),
     Tags(&'a [String]),
     Any(&'a Value),
 }
@@ -201,8 +218,17 @@ mod tests {
     use super::*;
 
     fn compile(text: &str) -> Result<BodyTemplate> {
-        BodyTemplate::compile(Slot::CreateBody, "config.createIncidentJson", text)
+        formed(text, TextForms::default())
     }
+
+    fn formed(text: &str, forms: TextForms) -> Result<BodyTemplate> {
+        BodyTemplate::compile(Slot::CreateBody, "config.createIncidentJson", text, forms)
+    }
+
+    const ADF: TextForms = TextForms {
+        description: TextForm::Adf,
+        comment: TextForm::Adf,
+    };
 
     #[test]
     fn values_are_complete_json() {
@@ -263,6 +289,60 @@ mod tests {
             "{error}"
         );
         assert_eq!(body.texts().collect::<Vec<_>>(), ["s", "t"]);
+    }
+
+    #[test]
+    fn a_text_can_be_a_document() {
+        let render = |template: &str, description| {
+            let variables = Variables {
+                title: "T\nt",
+                description,
+                ..Variables::default()
+            };
+            formed(template, ADF).unwrap().render(&variables).unwrap()
+        };
+        let both = "[{{{case.title}}},{{{case.description}}}]";
+        for (text, content) in [
+            ("", ""),
+            (" \n", ""),
+            (
+                "a\n\nb",
+                r#"{"type":"paragraph","content":[{"type":"text","text":"a"}]},{"type":"paragraph","content":[{"type":"text","text":"b"}]}"#,
+            ),
+        ] {
+            let document = format!(r#"{{"type":"doc","version":1,"content":[{content}]}}"#);
+            assert_eq!(render(both, text), format!(r#"["T\nt",{document}]"#));
+        }
+        // A section that alone holds it is left out with it; with another place beside it, it stays, as it does for texts.
+        let alone = "[{{#case.description}}{{{case.description}}},{{/case.description}}1{{^case.description}},0{{/case.description}}]";
+        assert_eq!(render(alone, " \n"), "[1,0]");
+        assert!(render(alone, "x").starts_with(r#"[{"type":"doc""#) && render(alone, "x").ends_with("},1]"));
+        let beside = "[{{#case.description}}1,{{/case.description}}{{{case.description}}}]";
+        assert_eq!(
+            render(beside, ""),
+            r#"[1,{"type":"doc","version":1,"content":[]}]"#
+        );
+    }
+
+    #[test]
+    fn a_document_fits_where_a_value_does_and_nowhere_else() {
+        let comment =
+            |text: &str| BodyTemplate::compile(Slot::CommentBody, "config.createCommentJson", text, ADF);
+        assert!(comment("{{{case.comment}}}").is_ok());
+        for template in [
+            r#"{"a":"{{{case.comment}}}"}"#,
+            "{ {{{case.comment}}}: 1 }",
+            "{{#case.comment}}{{{.}}}{{/case.comment}}",
+        ] {
+            let error = comment(template).unwrap_err();
+            assert!(
+                error.message().contains("invalid JSON with sample values"),
+                "{error}"
+            );
+        }
+        let error = comment(r#"{"a":"{{{case.comment}}}"}"#).unwrap_err();
+        assert!(error.message().contains("brings its own quotes"), "{error}");
+        assert!(formed("{ {{{case.title}}}: {{{case.description}}} }", ADF).is_ok());
     }
 
     #[test]

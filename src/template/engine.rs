@@ -15,6 +15,11 @@ use crate::error::{Error, Result};
 /// The largest text that a template may render to, in bytes: a bound on templates that repeat a long value.
 const LARGEST: usize = 64 * 1024 * 1024;
 
+/// What comes of templates in Kibana that are refused here.
+const FAILS: &str =
+    "Kibana takes it, and pushes fail or send something else, some after the incident was created";
+const EMPTY: &str = "Kibana puts nothing or `[object Object]` in its place: what is sent lacks it, or goes to another resource";
+
 /// A name that never has a value.
 const NOTHING: &str = "e";
 
@@ -29,6 +34,8 @@ pub(super) struct Compiled {
     pub(super) prefix: String,
     /// Whether the whole text is that prefix.
     pub(super) constant: bool,
+    /// Whether a value stands between two braces only.
+    pub(super) escaped: bool,
 }
 
 /// One variable of a template.
@@ -46,12 +53,16 @@ struct Used {
 impl Compiled {
     pub(super) fn new(slot: Slot, field: &'static str, text: &str) -> Result<Compiled> {
         let refused = |message: String| Error::config(field, message);
-        let pieces = scan(text).map_err(refused)?;
+        let pieces = scan(text).map_err(|message| refused(message).since(FAILS))?;
         let mut variables = Vec::new();
-        let source = source(slot, &pieces, text, &mut variables).map_err(refused)?;
+        let source = source(slot, &pieces, text, &mut variables);
+        let source = source.map_err(|(message, why)| match why {
+            Some(why) => refused(message).since(why),
+            None => refused(message),
+        })?;
         let template = catch_unwind(AssertUnwindSafe(|| mustache::compile_str(&source)))
             .map_err(|_| refused("the template engine cannot handle this template".to_owned()))?
-            .map_err(|error| refused(format!("malformed template: {error}")))?;
+            .map_err(|error| refused(format!("malformed template: {error}")).since(FAILS))?;
         let prefix = match pieces.first() {
             Some(Piece::Text(text)) => text.clone(),
             _ => String::new(),
@@ -61,6 +72,9 @@ impl Compiled {
             variables,
             template: Arc::new(template),
             constant: pieces.iter().all(|piece| matches!(piece, Piece::Text(_))),
+            escaped: pieces
+                .iter()
+                .any(|piece| matches!(piece, Piece::Value { escaped: true, .. })),
             prefix,
         })
     }
@@ -125,8 +139,17 @@ impl Compiled {
 /// Checks the pieces and writes them anew in a form that leaves the engine nothing to guess: delimiters of one
 /// character that stands nowhere in the text, all values unescaped under short names, no line that it would take
 /// for a lone section.
-fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -> Result<String, String> {
-    let (open, close) = delimiters(text).ok_or("the template uses up all private characters")?;
+///
+/// The error is a sentence, and what comes of it in Kibana.
+fn source(
+    slot: Slot,
+    pieces: &[Piece],
+    text: &str,
+    variables: &mut Vec<Used>,
+) -> Result<String, (String, Option<&'static str>)> {
+    let alone = |message: &str| (message.to_owned(), None);
+    let (open, close) =
+        delimiters(text).ok_or_else(|| alone("the template uses up all private characters"))?;
     let nothing = format!("{open}&{NOTHING}{close}");
     let mut out = format!("{{{{={open} {close}=}}}}{nothing}");
     // The sections around the place reached: the variable's place, and whether it is inverted.
@@ -140,15 +163,18 @@ fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -
             }
             Piece::Value { name, escaped, line } => {
                 if *escaped && slot.is_body() && !name.is_empty() {
-                    return Err(format!(
+                    let message = format!(
                         "line {line}: `{{{{{name}}}}}` would escape the quotes of the JSON value; \
                          use three braces: `{{{{{{{name}}}}}}}`"
-                    ));
+                    );
+                    return Err((message, None));
                 }
                 let (place, tag) = if name == "." {
                     let inner = around.iter().rev().find(|(_, inverted)| !inverted);
-                    let (place, _) =
-                        inner.ok_or_else(|| format!("line {line}: `.` has a value only inside a section"))?;
+                    let (place, _) = inner.ok_or_else(|| {
+                        let message = format!("line {line}: `.` has a value only inside a section");
+                        (message, Some(EMPTY))
+                    })?;
                     (*place, ".".to_owned())
                 } else {
                     let place = place(slot, name, *line, variables)?;
@@ -169,7 +195,9 @@ fn source(slot: Slot, pieces: &[Piece], text: &str, variables: &mut Vec<Used>) -
                 out.push_str(guard(pieces.get(index + 1), &nothing));
             }
             Piece::Close => {
-                let (place, _) = around.pop().ok_or("a section is closed but was never opened")?;
+                let (place, _) = around
+                    .pop()
+                    .ok_or_else(|| alone("a section is closed but was never opened"))?;
                 out.push_str(&format!("{open}/{}{close}", key(place)));
                 out.push_str(guard(pieces.get(index + 1), &nothing));
             }
@@ -187,8 +215,14 @@ fn guard<'a>(next: Option<&Piece>, nothing: &'a str) -> &'a str {
     }
 }
 
-fn place(slot: Slot, name: &str, line: usize, variables: &mut Vec<Used>) -> Result<usize, String> {
-    let variable = names::resolve(slot, name).map_err(|message| format!("line {line}: {message}"))?;
+fn place(
+    slot: Slot,
+    name: &str,
+    line: usize,
+    variables: &mut Vec<Used>,
+) -> Result<usize, (String, Option<&'static str>)> {
+    let variable =
+        names::resolve(slot, name).map_err(|message| (format!("line {line}: {message}"), Some(EMPTY)))?;
     Ok(variables
         .iter()
         .position(|used| used.variable == variable)

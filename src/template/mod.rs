@@ -1,5 +1,6 @@
 //! Mustache templates in connector documents: checked at configure, rendered for each request.
 
+mod adf;
 mod body;
 mod engine;
 mod names;
@@ -25,6 +26,23 @@ pub(crate) enum Slot {
     CommentUrl,
     CommentBody,
     ViewUrl,
+}
+
+/// What people's texts become in bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TextForms {
+    pub(crate) description: TextForm,
+    pub(crate) comment: TextForm,
+}
+
+/// What one text becomes in a body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum TextForm {
+    /// A JSON string.
+    #[default]
+    Plain,
+    /// An object: the text in the Atlassian Document Format.
+    Adf,
 }
 
 /// Values for the variables of one rendering; those that the slot does not know are not looked at.

@@ -32,9 +32,11 @@ impl UrlTemplate {
                 "a variable or section may not stand in the scheme, host or port of a URL, \
                  only in its path, query or fragment"
                     .to_owned(),
-            ));
+            )
+            .since("in Kibana, what is looked up in allowedHosts can then be another host than the one that is asked"));
         }
-        let sample = parse(&rendered).map_err(refused)?;
+        let sample =
+            parse(&rendered).map_err(|message| refused(message).since("Kibana fails at the first push"))?;
         Ok(UrlTemplate { compiled, sample })
     }
 
@@ -92,6 +94,16 @@ impl UrlTemplate {
     /// The URL with every variable replaced by a harmless sample: for checks of scheme, host and port.
     pub(crate) fn sample(&self) -> &Url {
         &self.sample
+    }
+
+    /// Whether it is sent as it stands.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.compiled.constant
+    }
+
+    /// Whether a variable stands between two braces only, which means the same here as between three (R14).
+    pub(crate) fn has_two_braces(&self) -> bool {
+        self.compiled.escaped
     }
 
     /// The field of the document that the template stands in.

@@ -26,7 +26,7 @@ CASE = {
     "incident": {
         "id": "host-7/disk",
         "title": 'Disk "full" \\ on {{host}} \u00e9\U0001f4a5',
-        "description": "95 % of /var\n\tis in use: <b>&amp;</b> ${x}",
+        "description": "95 % of /var\n\tis in use: <b>&amp;</b> ${x}\n\nSince 10:00.",
         "severity": "high",
         "status": "open",
         "tags": ["infra", "disk"],

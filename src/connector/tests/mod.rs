@@ -461,6 +461,50 @@ fn extensions_reach_the_typed_config() {
 }
 
 #[test]
+fn forms_of_texts_are_known_and_of_known_texts() {
+    for (forms, field, words) in [
+        (
+            json!({"title": "adf"}),
+            "config.textForms.title",
+            "known are \"description\", \"comment\"",
+        ),
+        (
+            json!({"description": "ADF"}),
+            "config.textForms.description",
+            "one of \"plain\", \"adf\", not \"ADF\"",
+        ),
+        (json!({"comment": true}), "config.textForms.comment", "one of"),
+        (json!("adf"), "config.textForms", "an object, not a string"),
+    ] {
+        refused(
+            parse(with(json!({"textForms": forms})), Value::Null),
+            field,
+            words,
+        );
+    }
+    let quoted = json!({"textForms": {"description": "adf"}, "updateIncidentJson": r#"{"t": {{{case.title}}}, "d": "{{{case.description}}}"}"#});
+    refused(
+        parse(with(quoted), Value::Null),
+        "config.updateIncidentJson",
+        "invalid JSON with sample values",
+    );
+    for forms in [
+        json!({}),
+        json!(null),
+        json!({"description": null, "comment": "plain"}),
+    ] {
+        assert_eq!(accepted(json!({"textForms": forms})).warnings(), []);
+    }
+    let stored = accepted(json!({"textForms": {"description": "adf", "comment": "adf"}}));
+    assert_eq!(stored.warnings(), []);
+    let again = Connector::restore("x", &stored.config_json(), "[]", Vec::new()).unwrap();
+    assert_eq!(again.config_json(), stored.config_json());
+    let unused = accepted(json!({"textForms": {"comment": "adf"}, "createCommentUrl": null}));
+    let told: Vec<&str> = unused.warnings().iter().map(|told| told.field.as_str()).collect();
+    assert_eq!(told, ["config.textForms.comment"]);
+}
+
+#[test]
 fn whole_numbers_may_be_written_with_a_point() {
     let config =
         accepted(json!({"maxInFlight": 2.0, "retry": {"baseMs": 5e2}, "maxLengths": {"title": 13.0}})).config;
