@@ -254,6 +254,8 @@ pub(crate) struct Lost {
     pub(crate) error: Error,
     /// Whether it may be stored all the same.
     pub(crate) in_doubt: bool,
+    /// Whether it is not going to be taken, however often it is tried.
+    pub(crate) refused: bool,
 }
 
 #[cfg(feature = "postgres")]
@@ -263,6 +265,15 @@ impl Lost {
         Lost {
             error,
             in_doubt: false,
+            refused: false,
+        }
+    }
+
+    /// It may be stored.
+    pub(crate) fn in_doubt(error: Error) -> Lost {
+        Lost {
+            in_doubt: true,
+            ..Lost::entirely(error)
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::conn::Conn;
 use super::connectors;
 use super::fault::Sql;
+use super::mark;
 use super::row::{count, get, int, named, named_or_none, time};
 use crate::model::{Attempt, FailureClass, PushState, Step, Tally, Timestamp, bound};
 use crate::outbox::{ConnectorId, ExchangeSize};
@@ -48,6 +49,7 @@ pub(super) fn prune(conn: &Conn, retention: &Retention, now: Timestamp) -> Sql<b
          SELECT id, at FROM attempts ORDER BY id LIMIT $2) AS oldest WHERE at < $1)",
         &[&before, &int(BATCH)],
     )?;
+    mark::forget(conn)?;
     fold(conn)?;
     Ok(aged >= BATCH || excess > oldest || lines >= BATCH)
 }

@@ -33,6 +33,11 @@ const MIGRATIONS: &[Migration] = &[
         "0004_counting",
         include_str!("../../../migrations/postgres/0004_counting.sql"),
     ),
+    (
+        5,
+        "0005_commits",
+        include_str!("../../../migrations/postgres/0005_commits.sql"),
+    ),
 ];
 
 /// How long a host waits for another one that migrates.
@@ -118,7 +123,7 @@ fn create(conn: &Conn, schema: &str) -> Sql<()> {
         "SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE nspname = $1 AND relname IN ('meta', 'drainers', 'connectors', 'gates', 'vault', 'secrets', 'pushes', \
          'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'exchanges', 'changes', \
-         'receipts') \
+         'receipts', 'commits') \
          LIMIT 1",
         &[&schema],
         |row| get(row, 0),
@@ -188,6 +193,10 @@ mod tests {
         (
             "0004_counting",
             "16bdbb6663df583fc0d4de23307e190366b971279cc3750a23fb0e773998988c",
+        ),
+        (
+            "0005_commits",
+            "662f80513d02790bc5fa1b142a3fa2f2d001fb7f278f6e0bc63f23c7edce0de8",
         ),
     ];
 

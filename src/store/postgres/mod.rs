@@ -18,6 +18,7 @@ mod fault;
 mod history;
 mod lanes;
 mod lease;
+mod mark;
 mod migrate;
 mod pool;
 mod read;
