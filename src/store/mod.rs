@@ -208,7 +208,8 @@ pub(crate) trait Store: Send + Sync {
     /// For a clock that was set back. A push whose turn comes later is pulled back then.
     fn clamp_due(&self, now: Timestamp) -> Result<()>;
     /// Removes history (delivered, superseded, cancelled, with their attempts) past its age and count and
-    /// attempts past the age, at most a batch of each; true when more is left. Links and comment marks stay.
+    /// attempts past the age, at most a batch of each; true when more is left. Links and comment marks stay. Where several
+    /// hosts share it, it ages by a clock that they share, and `now` does not count.
     fn prune(&self, retention: &Retention, now: Timestamp) -> Result<bool>;
     /// Notes which process drains, for people.
     fn note_drainer(&self, pid: Option<u32>, now: Timestamp) -> Result<()>;
