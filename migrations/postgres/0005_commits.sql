@@ -1,7 +1,5 @@
 -- What says whether a transaction was committed whose answer was lost. A transaction's number at the server does not say it:
 -- after a crash the server gives numbers out again that had not got to its disk.
---
--- From here on `pushes.finished_at` is by the server's clock.
 
 -- A row a connection: the last of its transactions, written by that transaction. `prune` removes it after a while.
 CREATE TABLE commits (

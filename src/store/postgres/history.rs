@@ -47,7 +47,7 @@ pub(super) fn prune(conn: &Conn, retention: &Retention) -> Sql<bool> {
     };
     let lines = conn.run(
         "DELETE FROM attempts WHERE id IN (SELECT id FROM (\
-         SELECT id, at FROM attempts ORDER BY id LIMIT $2) AS oldest WHERE at < $1)",
+         SELECT id, logged_server_ms FROM attempts ORDER BY id LIMIT $2) AS oldest WHERE logged_server_ms < $1)",
         &[&before, &int(BATCH)],
     )?;
     mark::forget(conn)?;

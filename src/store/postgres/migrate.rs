@@ -38,6 +38,11 @@ const MIGRATIONS: &[Migration] = &[
         "0005_commits",
         include_str!("../../../migrations/postgres/0005_commits.sql"),
     ),
+    (
+        6,
+        "0006_ages",
+        include_str!("../../../migrations/postgres/0006_ages.sql"),
+    ),
 ];
 
 /// How long a host waits for another one that migrates.
@@ -196,7 +201,11 @@ mod tests {
         ),
         (
             "0005_commits",
-            "662f80513d02790bc5fa1b142a3fa2f2d001fb7f278f6e0bc63f23c7edce0de8",
+            "42f10eec1d4e8d399b8b699eb149d0d32e69289f8c41c77aaf45e8682a7520b4",
+        ),
+        (
+            "0006_ages",
+            "c98b971f97e195f24d532998c1d8dc650e9d80b6a3a0d801dcfad53b22724c6a",
         ),
     ];
 

@@ -16,6 +16,8 @@ mod decide;
 mod enqueue;
 mod fault;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod lanes;
 mod lease;
 mod mark;

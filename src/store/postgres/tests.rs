@@ -324,49 +324,6 @@ fn many_changes_in_one_transaction_are_counted_in_many_places() {
 }
 
 #[test]
-fn history_ages_by_the_servers_clock_alone() {
-    let Some(server) = server::shared() else { return };
-    let schema = server.schema();
-    let store = open(server, &schema);
-    let connector = connector(&store);
-    const YEAR: i64 = 365 * 24 * 3_600_000;
-    let now = Timestamp::from(std::time::SystemTime::now()).as_millis();
-    let (behind, ahead) = (
-        Timestamp::from_millis(now - YEAR),
-        Timestamp::from_millis(now + YEAR),
-    );
-    // A host whose clock is a year behind, and all ways into the history.
-    let accept = |case: &str| {
-        let push = NewPush {
-            connector,
-            case: Case::new("title").id(case),
-            coalesce: true,
-            revision: None,
-        };
-        store.enqueue(vec![push], &RETENTION, behind).unwrap()[0]
-    };
-    let ids = [accept("taken over"), accept("taken over"), accept("cancelled")];
-    let mut cancel = |claim: &Claim| Ok(outcome(claim, PushState::Cancelled));
-    store.decide(ids[2], behind, &mut cancel).unwrap();
-    store
-        .remove_connector("tracker", Undelivered::Cancel, behind)
-        .unwrap();
-    let left = || {
-        let found = ids.map(|id| store.status(id).unwrap());
-        found.into_iter().flatten().count()
-    };
-    for clock in [behind, ahead] {
-        assert!(!store.prune(&RETENTION, clock).unwrap());
-        assert_eq!(left(), 3, "nothing is an hour old");
-    }
-    server.sql(&format!(
-        "UPDATE {schema}.pushes SET finished_at = finished_at - 3601000"
-    ));
-    store.prune(&RETENTION, behind).unwrap();
-    assert_eq!(left(), 0);
-}
-
-#[test]
 fn what_two_hosts_learn_at_once_is_kept_of_both() {
     let Some(server) = server::shared() else { return };
     let schema = server.schema();
