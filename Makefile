@@ -50,8 +50,8 @@ test-postgres: needs-rust $(PYTHON_ENV)/ready ## the store in PostgreSQL, in all
 		CASEHOOK_POSTGRES_PYTHON="$(PYTHON_ENV)/bin/python $(CURDIR)/bindings/python/tests/postgres.py" \
 		$(CARGO) test -p casehook --features cli,postgres $(NO_FAIL_FAST) --test postgres
 
-bench-postgres: needs-rust ## pushes, deliveries and claims in PostgreSQL against its own commits (needs PostgreSQL and pgbench)
-	$(CARGO) test -q -p casehook --features cli,postgres --test postgres -- --ignored --nocapture figures
+bench-postgres: needs-rust ## pushes, deliveries and claims in PostgreSQL against its own commits (some minutes, a release build; needs PostgreSQL and pgbench)
+	$(CARGO) test --release -q -p casehook --features cli,postgres --test postgres -- --ignored --nocapture figures
 
 # A virtual environment of its own, and in it the package as it is installed, not as it lies in the source tree.
 test-python: needs-rust $(PYTHON_ENV)/ready

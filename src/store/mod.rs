@@ -208,7 +208,8 @@ pub(crate) trait Store: Send + Sync {
     /// For a clock that was set back. A push whose turn comes later is pulled back then.
     fn clamp_due(&self, now: Timestamp) -> Result<()>;
     /// Removes history (delivered, superseded, cancelled, with their attempts) past its age and count and
-    /// attempts past the age, at most a batch of each; true when more is left. Links and comment marks stay.
+    /// attempts past the age, at most a batch of each; true when more is left. Links and comment marks stay. Where several
+    /// hosts share it, it ages by a clock that they share, and `now` does not count.
     fn prune(&self, retention: &Retention, now: Timestamp) -> Result<bool>;
     /// Notes which process drains, for people.
     fn note_drainer(&self, pid: Option<u32>, now: Timestamp) -> Result<()>;
@@ -254,6 +255,8 @@ pub(crate) struct Lost {
     pub(crate) error: Error,
     /// Whether it may be stored all the same.
     pub(crate) in_doubt: bool,
+    /// Whether it is not going to be taken, however often it is tried.
+    pub(crate) refused: bool,
 }
 
 #[cfg(feature = "postgres")]
@@ -263,6 +266,15 @@ impl Lost {
         Lost {
             error,
             in_doubt: false,
+            refused: false,
+        }
+    }
+
+    /// It may be stored.
+    pub(crate) fn in_doubt(error: Error) -> Lost {
+        Lost {
+            in_doubt: true,
+            ..Lost::entirely(error)
         }
     }
 }

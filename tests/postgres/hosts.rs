@@ -184,7 +184,7 @@ fn ten_hosts_that_start_at_once_make_one_schema() {
         database.sql(&format!(
             "SELECT version, name FROM {schema}.casehook_schema ORDER BY version"
         )),
-        "1|0001_initial\n2|0002_receipts\n3|0003_leads\n4|0004_counting"
+        "1|0001_initial\n2|0002_receipts\n3|0003_leads\n4|0004_counting\n5|0005_commits\n6|0006_ages"
     );
 }
 

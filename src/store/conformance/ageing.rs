@@ -94,6 +94,10 @@ pub(crate) fn prunes_by_age_and_count(store: &dyn Store) {
     assert_eq!(store.counts().unwrap()[0].by_state, [1, 0, 0, 1, 0, 1, 0, 600]);
     assert!(store.status(ids[601]).unwrap().is_none());
     assert!(store.status(ids[602]).unwrap().is_some());
+    if store.shares_draining() {
+        // Whose history ages by a clock that is not the caller's.
+        return;
+    }
     let by_age = Retention {
         history_age: std::time::Duration::from_millis(1_000),
         ..RETENTION

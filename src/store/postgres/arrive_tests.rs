@@ -38,10 +38,7 @@ fn a_move_that_is_broken_off_between_the_two_commits_loses_nothing() {
     let file = SqliteStore::open_to_depart(&path, key()).unwrap();
     let killed = file.hand_over(&destination(&there), NOW, |origin, give| {
         there.import(origin, give)?;
-        Err(Lost {
-            error: Error::new(ErrorKind::Busy, "the answer was lost"),
-            in_doubt: true,
-        })
+        Err(Lost::in_doubt(Error::new(ErrorKind::Busy, "the answer was lost")))
     });
     assert!(killed.unwrap_err().is_retryable());
 

@@ -1,6 +1,6 @@
 //! One connection: blocking calls on it, each with a deadline. Its socket is driven by a thread of the store.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 use super::address::Address;
 use super::fault::{Fault, Sql};
 use crate::error::{Error, Result};
+use crate::store::sqlite::random_id;
 
 /// How long one statement may take; the server gives it up then, too.
 pub(super) const STATEMENT_PATIENCE: Duration = Duration::from_secs(30);
@@ -84,6 +85,8 @@ impl Drop for Io {
 /// One connection, used by one thread at a time.
 pub(super) struct Conn {
     client: Client,
+    name: String,
+    transactions: Cell<u64>,
     statements: RefCell<HashMap<&'static str, Statement>>,
     patience: Duration,
 }
@@ -108,6 +111,8 @@ impl Conn {
             ))))
         });
         Ok(Conn {
+            name: random_id()?,
+            transactions: Cell::new(0),
             client: client.map_err(|_| Fault::Broken("the store was closed".to_owned()))??,
             statements: RefCell::default(),
             patience,
@@ -119,6 +124,17 @@ impl Conn {
         self.batch(&address.session(patience))?;
         self.patience = patience;
         Ok(())
+    }
+
+    /// Hex digits that no other connection has, of whatever host.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts one transaction more; the first is 1.
+    pub(super) fn next_transaction(&self) -> u64 {
+        self.transactions.set(self.transactions.get() + 1);
+        self.transactions.get()
     }
 
     pub(super) fn is_closed(&self) -> bool {

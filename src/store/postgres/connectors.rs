@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::conn::Conn;
 use super::fault::Sql;
-use super::row::{count, get, int, number, text, text_or_none, time, time_or_none};
+use super::row::{count, get, int, number, server_now, text, text_or_none, time, time_or_none};
 use super::text::stored;
 use super::vault;
 use crate::error::{Error, ErrorKind};
@@ -117,10 +117,13 @@ pub(super) fn version(conn: &Conn) -> Sql<i64> {
 
 /// So many at a time, since each statement has a limit of its own to keep; the newest first, since what a push opened is known
 /// to the next one of its case, should the connector come back. Tells how many it cancelled.
-const CANCEL_SOME: &str = "WITH mine AS (SELECT id, state FROM pushes WHERE connector_id = $1 \
+const CANCEL_SOME: &str = concat!(
+    "WITH mine AS (SELECT id, state FROM pushes WHERE connector_id = $1 \
        AND state IN ('queued', 'waiting', 'held', 'failed') ORDER BY id DESC LIMIT 10000 FOR UPDATE), \
      cancelled AS (UPDATE pushes AS p SET state = 'cancelled', ready = false, leads = false, owner = NULL, \
-       fence = fence + 1, updated_at = $2, finished_at = $2 FROM mine WHERE p.id = mine.id \
+       fence = fence + 1, updated_at = $2, finished_at = ",
+    server_now!(),
+    " FROM mine WHERE p.id = mine.id \
        RETURNING p.id, mine.state AS before, p.lane, p.given_id, p.step, p.sent_to, p.external_id, p.external_title, \
          p.external_url), \
      linked AS (INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
@@ -130,7 +133,8 @@ const CANCEL_SOME: &str = "WITH mine AS (SELECT id, state FROM pushes WHERE conn
        WHERE p.before <> 'failed' AND p.step IN ('get', 'comment') AND p.lane LIKE 'c:%' AND p.given_id IS NULL \
          AND p.external_id IS NOT NULL \
        ORDER BY p.id DESC ON CONFLICT DO NOTHING) \
-     SELECT count(*) FROM cancelled";
+     SELECT count(*) FROM cancelled"
+);
 
 pub(super) fn remove(conn: &Conn, name: &str, undelivered: Undelivered, now: Timestamp) -> Sql<()> {
     // Whoever accepts a push for it waits for this, and then finds it removed.

@@ -6,7 +6,7 @@ use super::conn::Conn;
 use super::connectors;
 use super::fault::Sql;
 use super::lanes;
-use super::row::{get, number, text, text_or_none};
+use super::row::{get, number, server_now, text, text_or_none};
 use super::text::{stored, stored_or_none};
 use crate::error::Error;
 use crate::model::{CommentState, PushId, Timestamp};
@@ -102,9 +102,13 @@ fn insert_comments(conn: &Conn, id: i64, comments: &[Line]) -> Sql<()> {
 fn supersede(conn: &Conn, id: i64, by: i64, now: Timestamp) -> Sql<()> {
     conn.run("DELETE FROM intents WHERE push_id = $1", &[&id])?;
     conn.run(
-        "UPDATE pushes SET state = 'superseded', ready = false, owner = NULL, updated_at = $2, finished_at = $2, \
+        concat!(
+            "UPDATE pushes SET state = 'superseded', ready = false, owner = NULL, updated_at = $2, finished_at = ",
+            server_now!(),
+            ", \
          error_code = NULL, error_kind = NULL, error_message = NULL, error_step = NULL, \
-         error_status = NULL, error_retryable = NULL, superseded_by = $3 WHERE id = $1",
+         error_status = NULL, error_retryable = NULL, superseded_by = $3 WHERE id = $1"
+        ),
         &[&id, &now.as_millis(), &by],
     )?;
     Ok(())

@@ -81,6 +81,13 @@ impl Fault {
         }
     }
 
+    /// Whether the server does not take what it was given, however often: a value, a constraint, a limit of its own.
+    pub(super) fn is_refusal(&self) -> bool {
+        let classes = ["22", "23", "54"];
+        self.code()
+            .is_some_and(|code| classes.iter().any(|class| code.code().starts_with(class)))
+    }
+
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Fault::Sql(error) => error.code(),

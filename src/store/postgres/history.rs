@@ -3,7 +3,8 @@
 use super::conn::Conn;
 use super::connectors;
 use super::fault::Sql;
-use super::row::{count, get, int, named, named_or_none, time};
+use super::mark;
+use super::row::{count, get, int, named, named_or_none, server_now, time};
 use crate::model::{Attempt, FailureClass, PushState, Step, Tally, Timestamp, bound};
 use crate::outbox::{ConnectorId, ExchangeSize};
 use crate::store::{Counts, Retention};
@@ -12,7 +13,7 @@ use crate::store::{Counts, Retention};
 const BATCH: u64 = 500;
 
 /// One host at a time; the others have nothing to do.
-pub(super) fn prune(conn: &Conn, retention: &Retention, now: Timestamp) -> Sql<bool> {
+pub(super) fn prune(conn: &Conn, retention: &Retention) -> Sql<bool> {
     let alone = conn.one(
         "SELECT pg_try_advisory_xact_lock(hashtextextended('casehook:prune:' || current_schema(), 0))",
         &[],
@@ -22,7 +23,8 @@ pub(super) fn prune(conn: &Conn, retention: &Retention, now: Timestamp) -> Sql<b
         return Ok(false);
     }
     let age = i64::try_from(retention.history_age.as_millis()).unwrap_or(i64::MAX);
-    let before = now.as_millis().saturating_sub(age);
+    let now: Option<i64> = conn.one(concat!("SELECT ", server_now!()), &[], |row| get(row, 0))?;
+    let before = now.unwrap_or(0).saturating_sub(age);
     let aged = conn.run(
         "DELETE FROM pushes WHERE id IN (SELECT id FROM pushes \
          WHERE finished_at IS NOT NULL AND finished_at < $1 ORDER BY finished_at, id LIMIT $2)",
@@ -45,9 +47,10 @@ pub(super) fn prune(conn: &Conn, retention: &Retention, now: Timestamp) -> Sql<b
     };
     let lines = conn.run(
         "DELETE FROM attempts WHERE id IN (SELECT id FROM (\
-         SELECT id, at FROM attempts ORDER BY id LIMIT $2) AS oldest WHERE at < $1)",
+         SELECT id, logged_server_ms FROM attempts ORDER BY id LIMIT $2) AS oldest WHERE logged_server_ms < $1)",
         &[&before, &int(BATCH)],
     )?;
+    mark::forget(conn)?;
     fold(conn)?;
     Ok(aged >= BATCH || excess > oldest || lines >= BATCH)
 }

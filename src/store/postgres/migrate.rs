@@ -33,6 +33,16 @@ const MIGRATIONS: &[Migration] = &[
         "0004_counting",
         include_str!("../../../migrations/postgres/0004_counting.sql"),
     ),
+    (
+        5,
+        "0005_commits",
+        include_str!("../../../migrations/postgres/0005_commits.sql"),
+    ),
+    (
+        6,
+        "0006_ages",
+        include_str!("../../../migrations/postgres/0006_ages.sql"),
+    ),
 ];
 
 /// How long a host waits for another one that migrates.
@@ -118,7 +128,7 @@ fn create(conn: &Conn, schema: &str) -> Sql<()> {
         "SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE nspname = $1 AND relname IN ('meta', 'drainers', 'connectors', 'gates', 'vault', 'secrets', 'pushes', \
          'incidents', 'comments', 'intents', 'attempts', 'links', 'comment_marks', 'counters', 'exchanges', 'changes', \
-         'receipts') \
+         'receipts', 'commits') \
          LIMIT 1",
         &[&schema],
         |row| get(row, 0),
@@ -188,6 +198,14 @@ mod tests {
         (
             "0004_counting",
             "16bdbb6663df583fc0d4de23307e190366b971279cc3750a23fb0e773998988c",
+        ),
+        (
+            "0005_commits",
+            "42f10eec1d4e8d399b8b699eb149d0d32e69289f8c41c77aaf45e8682a7520b4",
+        ),
+        (
+            "0006_ages",
+            "c98b971f97e195f24d532998c1d8dc650e9d80b6a3a0d801dcfad53b22724c6a",
         ),
     ];
 

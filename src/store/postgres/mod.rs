@@ -16,8 +16,11 @@ mod decide;
 mod enqueue;
 mod fault;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod lanes;
 mod lease;
+mod mark;
 mod migrate;
 mod pool;
 mod read;
@@ -415,8 +418,8 @@ impl Store for PostgresStore {
         self.pool.write(|conn| claim::clamp_due(conn, now))
     }
 
-    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<bool> {
-        self.pool.write(|conn| history::prune(conn, retention, now))
+    fn prune(&self, retention: &Retention, _now: Timestamp) -> Result<bool> {
+        self.pool.write(|conn| history::prune(conn, retention))
     }
 
     fn note_drainer(&self, pid: Option<u32>, _now: Timestamp) -> Result<()> {

@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 use super::address::Address;
 use super::conn::{Conn, Io, STATEMENT_PATIENCE};
 use super::fault::{Fault, Sql};
+use super::mark::{self, End, Mark};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Lost;
 
@@ -108,16 +109,20 @@ impl Pool {
 
     fn transact<T>(&self, commit: Commit, mut work: impl FnMut(&Conn) -> Sql<T>) -> Result<T, Lost> {
         self.persist(|conn| {
-            let begin = match commit {
-                Commit::Durable => "BEGIN; SELECT txid_current()",
-                Commit::Quick => "BEGIN; SET LOCAL synchronous_commit TO off",
-                Commit::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            let begun = match commit {
+                Commit::Durable => mark::begin(conn).map(Some),
+                Commit::Quick => conn
+                    .batch("BEGIN; SET LOCAL synchronous_commit TO off")
+                    .map(|_| None),
+                Commit::Read => conn
+                    .batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .map(|_| None),
             };
-            let number = conn.batch(begin).map_err(Ended::Undone)?;
+            let mark = begun.map_err(Ended::Undone)?;
             let value = work(conn).map_err(Ended::Undone)?;
-            match (conn.batch("COMMIT"), number) {
+            match (conn.batch("COMMIT"), mark) {
                 (Ok(_), _) => Ok(value),
-                (Err(fault), Some(number)) if fault.is_broken() => Err(Ended::Unanswered(number, value)),
+                (Err(fault), Some(mark)) if fault.is_broken() => Err(Ended::Unanswered(mark, value)),
                 (Err(fault), _) => Err(Ended::Undone(fault)),
             }
         })
@@ -141,12 +146,9 @@ impl Pool {
                     }
                     fault
                 }
-                Err(Ended::Unanswered(number, value)) => {
+                Err(Ended::Unanswered(mark, value)) => {
                     self.discard(conn);
-                    let committed = self.was_committed(&number).map_err(|error| Lost {
-                        error,
-                        in_doubt: true,
-                    })?;
+                    let committed = self.was_committed(&mark).map_err(Lost::in_doubt)?;
                     match committed {
                         true => return Ok(value),
                         false => Fault::Broken("the connection was cut".to_owned()),
@@ -155,7 +157,11 @@ impl Pool {
             };
             let again = fault.is_conflict() || fault.is_broken();
             if !again || tries >= TRIES {
-                return Err(Lost::entirely(fault.into_error()));
+                let refused = fault.is_refusal();
+                return Err(Lost {
+                    refused,
+                    ..Lost::entirely(fault.into_error())
+                });
             }
             if fault.is_conflict() {
                 std::thread::sleep(Duration::from_micros(fastrand::u64(200..5_000)));
@@ -164,7 +170,7 @@ impl Pool {
     }
 
     /// What became of a transaction whose commit was sent and not answered.
-    fn was_committed(&self, number: &str) -> Result<bool> {
+    fn was_committed(&self, mark: &Mark) -> Result<bool> {
         let unknown = |why: &str| {
             let message = format!(
                 "the connection to the PostgreSQL server was cut during a commit, and it cannot be told whether it \
@@ -175,19 +181,21 @@ impl Pool {
         };
         let started = Instant::now();
         loop {
-            let status = self.take().and_then(|conn| {
-                let status = conn.batch(&format!("SELECT txid_status({number})"));
-                match &status {
+            let end = self.take().and_then(|conn| {
+                let end = mark::look(&conn, mark);
+                match &end {
                     Ok(_) => self.give_back(conn),
                     Err(_) => self.discard(conn),
                 }
-                status.map_err(Fault::into_error)
+                end.map_err(Fault::into_error)
             });
-            match status.as_ref().map(Option::as_deref) {
-                Ok(Some("committed")) => return Ok(true),
-                Ok(Some("aborted")) => return Ok(false),
-                Ok(None) => return Err(unknown("it is too long ago")),
-                Ok(Some(_)) if started.elapsed() > DOUBT => return Err(unknown("it has not ended there")),
+            match end {
+                Ok(End::Committed) => return Ok(true),
+                Ok(End::NotCommitted) => return Ok(false),
+                Ok(End::Forgotten) => return Err(unknown("it is too long ago")),
+                Ok(End::UnderWay) if started.elapsed() > DOUBT => {
+                    return Err(unknown("it has not ended there"));
+                }
                 Err(error) if started.elapsed() > DOUBT || error.kind() == ErrorKind::Closed => {
                     return Err(unknown(error.message()));
                 }
@@ -279,8 +287,8 @@ impl Pool {
 enum Ended<T> {
     /// It is not.
     Undone(Fault),
-    /// The commit of the transaction of that number was sent.
-    Unanswered(String, T),
+    /// The commit of the transaction with that mark was sent.
+    Unanswered(Mark, T),
 }
 
 fn closed() -> Error {

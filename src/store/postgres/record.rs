@@ -5,7 +5,7 @@ use super::connectors;
 use super::fault::Sql;
 use super::history;
 use super::lanes;
-use super::row::{get, int, text_or_none};
+use super::row::{get, int, server_now, text_or_none};
 use super::text::{stored, stored_or_none};
 use crate::error::Error;
 use crate::model::{PushId, PushState, Timestamp};
@@ -319,14 +319,17 @@ pub(super) fn write_progress(
     now: Timestamp,
 ) -> Sql<()> {
     let error = progress.error.as_ref();
-    let finished = is_history(state).then(|| now.as_millis());
     conn.run(
-        "UPDATE pushes SET state = $2, step = $3, due_at = $4, wait_ms = $5, begun = $6, attempts = $7, \
+        concat!(
+            "UPDATE pushes SET state = $2, step = $3, due_at = $4, wait_ms = $5, begun = $6, attempts = $7, \
          step_attempts = $8, age_from = $9, external_id = $10, external_title = $11, external_url = $12, \
          uncertain = $13, resends = $14, preconditions = $15, error_code = $16, error_kind = $17, \
          error_message = $18, error_step = $19, error_status = $20, error_retryable = $21, ready = $22, \
-         finished_at = $23, updated_at = CASE WHEN state = $2 THEN updated_at ELSE $24 END, sent_to = $25, \
-         owner = $26, probing = probing AND $26::bigint IS NOT NULL, leads = $27 WHERE id = $1",
+         finished_at = CASE WHEN $23 THEN ",
+            server_now!(),
+            " END, updated_at = CASE WHEN state = $2 THEN updated_at ELSE $24 END, sent_to = $25, \
+         owner = $26, probing = probing AND $26::bigint IS NOT NULL, leads = $27 WHERE id = $1"
+        ),
         &[
             &id.get(),
             &state.as_str(),
@@ -350,7 +353,7 @@ pub(super) fn write_progress(
             &error.and_then(|e| e.http_status).map(i64::from),
             &error.map(|e| e.retryable),
             &ready,
-            &finished,
+            &is_history(state),
             &now.as_millis(),
             &stored_or_none(progress.target.as_ref()),
             &owner,

@@ -8,6 +8,15 @@ use super::text::restored;
 use crate::model::{FailureClass, PushError, PushState, Step, Timestamp};
 use crate::outbox::Progress;
 
+/// The server's clock, in milliseconds since 1970: what is history is as old as that says, since a host whose clock is wrong
+/// would remove what all hosts keep.
+macro_rules! server_now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+pub(super) use server_now;
+
 /// The columns that `progress` reads, in its order.
 macro_rules! progress_columns {
     () => {

@@ -3,19 +3,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::far::Far;
+use super::held::{Held, Verdict, judge};
 use super::keys;
 use crate::connector::Connector;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Timestamp;
+use crate::model::{PushId, Timestamp};
 use crate::outbox::NewPush;
 use crate::process::{Bell, DrainLock};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::spool::Bundle;
 use crate::store::sqlite::{SqliteStore, random_id};
-use crate::store::{Retention, Store};
+use crate::store::{Lost, Retention, Store};
 
 /// How often it is looked for what other processes spooled, and how long a database that fails is left alone.
 const POLL: Duration = Duration::from_secs(1);
@@ -121,9 +122,10 @@ impl Line {
         }
         let _end = End(&self.ended);
         let mut said = String::new();
+        let mut held = Held::default();
         while !self.stopping.load(Ordering::Acquire) {
             let seen = self.work.count();
-            match self.turn() {
+            match self.turn(&mut held) {
                 Ok(true) => said.clear(),
                 Ok(false) => self.work.wait_beyond(seen, Some(POLL)),
                 Err(error) => {
@@ -152,10 +154,10 @@ impl Line {
     }
 
     fn pause(&self) {
-        let until = std::time::Instant::now() + POLL;
+        let until = Instant::now() + POLL;
         while !self.stopping.load(Ordering::Acquire) {
             let seen = self.work.count();
-            let left = until.saturating_duration_since(std::time::Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || self.stopping.load(Ordering::Acquire) {
                 return;
             }
@@ -163,8 +165,8 @@ impl Line {
         }
     }
 
-    /// Forwards what one call pushed; false when there is nothing, or another process does it.
-    fn turn(&self) -> Result<bool> {
+    /// Forwards what one call pushed; false when there is nothing whose turn it is, or another process does it.
+    fn turn(&self, held: &mut Held) -> Result<bool> {
         if !self.near.anything_waits()? {
             self.lock.release();
             return Ok(false);
@@ -175,20 +177,30 @@ impl Line {
         let far = self.far.get()?;
         // Before anything is marked as under way, so that what waits for a database that is away can be cancelled.
         far.data_version()?;
-        let Some(mut bundle) = self.near.take_bundle()? else {
+        let Some(mut bundle) = self.near.take_bundle(&held.present(Instant::now()))? else {
             return Ok(false);
         };
         let pushes = std::mem::take(&mut bundle.pushes);
-        self.forward(far, &bundle, pushes)?;
-        self.far.ring();
+        match self.forward(far, &bundle, pushes) {
+            Ok(ids) => {
+                self.near.forwarded(&bundle.ids, &ids)?;
+                self.keys.settle(bundle.key);
+                held.remove(bundle.connector);
+                self.far.ring();
+            }
+            Err(lost) => self.judge(&bundle, lost, held)?,
+        }
         Ok(true)
     }
 
-    fn forward(&self, far: &PostgresStore, bundle: &Bundle, pushes: Vec<NewPush>) -> Result<()> {
-        let coalesce = match coalesces(far, &bundle.connector) {
-            Ok(coalesce) => coalesce,
-            Err(error) => return self.leave(bundle, error),
-        };
+    /// Stores it in the database; what it became there.
+    fn forward(
+        &self,
+        far: &PostgresStore,
+        bundle: &Bundle,
+        pushes: Vec<NewPush>,
+    ) -> Result<Vec<PushId>, Lost> {
+        let coalesce = coalesces(far, &bundle.name).map_err(Lost::entirely)?;
         let pushes = pushes
             .into_iter()
             .map(|push| NewPush { coalesce, ..push })
@@ -196,40 +208,72 @@ impl Line {
         let settled = self.keys.take_settled();
         let stored = far.enqueue_once(&bundle.key, &settled, pushes, &self.retention, bundle.accepted_at);
         match stored {
-            Ok(ids) if ids.len() == bundle.ids.len() => {
-                self.near.forwarded(&bundle.ids, &ids)?;
-                self.keys.settle(bundle.key.clone());
-                Ok(())
-            }
-            Ok(_) => Err(Error::new(
-                ErrorKind::Corrupt,
-                "the database knows a spooled push otherwise than the spool; the spool's file was copied or put back",
-            )),
+            Ok(ids) if ids.len() == bundle.ids.len() => Ok(ids),
+            Ok(_) => Err(Lost {
+                refused: true,
+                ..Lost::entirely(Error::new(
+                    ErrorKind::Corrupt,
+                    "the database knows the call otherwise than the spool, whose file was copied or put back; look there \
+                     before you retry the push",
+                ))
+            }),
             Err(lost) => {
                 self.keys.settle_again(settled);
-                match lost.error.kind() {
-                    ErrorKind::NotFound => {
-                        let keys = bundle
-                            .ids
-                            .iter()
-                            .map(|_| random_id())
-                            .collect::<Result<Vec<_>>>()?;
-                        let now = Timestamp::from(SystemTime::now());
-                        self.near.refuse(&bundle.ids, &keys, &lost.error, now)
-                    }
-                    _ if lost.in_doubt => Err(lost.error),
-                    _ => self.leave(bundle, lost.error),
-                }
+                Err(lost)
             }
         }
     }
 
-    /// Lets a bundle wait that is certainly not stored, and passes the reason on.
-    fn leave(&self, bundle: &Bundle, why: Error) -> Result<()> {
-        if !bundle.begun {
-            self.near.give_back(&bundle.ids)?;
+    /// Does with a bundle that was not taken what has to be done; the error where nothing can be taken now.
+    fn judge(&self, bundle: &Bundle, lost: Lost, held: &mut Held) -> Result<()> {
+        // One that was tried before may be there, unless the database itself says that it is not.
+        let asked = lost.error.kind() == ErrorKind::QueueFull;
+        let back = !lost.in_doubt && (asked || !bundle.begun);
+        match judge(&lost) {
+            Verdict::Away => {
+                if back {
+                    self.near.give_back(&bundle.ids)?;
+                }
+                return Err(lost.error);
+            }
+            Verdict::Held => {
+                self.near.hold(&bundle.ids, back, &lost.error)?;
+                if held.add(bundle.connector, &lost.error, Instant::now()) {
+                    log::warn!(
+                        "{} waits in the spool, and so do later pushes for {:?}: {}",
+                        named(bundle),
+                        bundle.name,
+                        lost.error
+                    );
+                }
+            }
+            Verdict::Failed => {
+                let keys = bundle.ids.iter().map(|_| random_id());
+                let keys = keys.collect::<Result<Vec<_>>>()?;
+                let now = Timestamp::from(SystemTime::now());
+                self.near.refuse(&bundle.ids, &keys, &lost.error, now)?;
+                held.remove(bundle.connector);
+                log::warn!(
+                    "{} for {:?} failed in the spool: {}",
+                    named(bundle),
+                    bundle.name,
+                    lost.error
+                );
+                // Whoever waits for one of them.
+                self.far.ring();
+            }
         }
-        Err(why)
+        Ok(())
+    }
+}
+
+/// A bundle's pushes, in the words of a log.
+fn named(bundle: &Bundle) -> String {
+    let number = |id: Option<&PushId>| id.map_or(0, |id| id.get());
+    let (first, last) = (number(bundle.ids.first()), number(bundle.ids.last()));
+    match first == last {
+        true => format!("push -{first}"),
+        false => format!("the call of pushes -{first} to -{last}"),
     }
 }
 

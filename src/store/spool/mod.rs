@@ -1,11 +1,12 @@
 //! A database server with a spool before it: a file that takes pushes while the server cannot be reached, and forwards them.
 //!
-//! Order: as long as anything waits in the spool, every push goes there. Once: each call to push has a key, which the
-//! database keeps with what it stored, in one transaction; whoever did not hear the answer makes the call again under it.
-//! Pushes in the spool have negative numbers, and keep them as another name of the push that they become.
+//! Order: as long as pushes wait in the spool, later ones go there as well; those that the database refuses hold up their own
+//! connector alone. Once: each call to push has a key, which the database keeps with what it stored, in one transaction;
+//! whoever did not hear the answer makes the call again under it. Pushes in the spool have negative numbers, and keep them as another name of the push that they become.
 
 mod far;
 mod forward;
+mod held;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -218,7 +219,8 @@ impl Store for SpooledStore {
 
     fn enqueue(&self, pushes: Vec<NewPush>, retention: &Retention, now: Timestamp) -> Result<Vec<PushId>> {
         let key = random_id()?;
-        if self.near.anything_waits()? {
+        let connectors: Vec<ConnectorId> = pushes.iter().map(|push| push.connector).collect();
+        if self.near.has_to_wait(&connectors)? {
             return self.spool(&key, pushes, false, retention, now);
         }
         let settled = self.keys.take_settled();

@@ -62,8 +62,12 @@ impl Scene {
     }
 
     fn pushes(&self, titles: &[&str]) -> Vec<NewPush> {
+        self.pushes_for(self.connector, titles)
+    }
+
+    fn pushes_for(&self, connector: ConnectorId, titles: &[&str]) -> Vec<NewPush> {
         let push = |title: &&str| NewPush {
-            connector: self.connector,
+            connector,
             revision: None,
             case: Case::new(*title),
             coalesce: false,
@@ -79,6 +83,34 @@ impl Scene {
         pushes.into_iter().map(title).collect()
     }
 
+    /// A second connector, that the spool knows as well.
+    fn another(&self) -> ConnectorId {
+        let other = self.far.put_connector(&document_of("other"), NOW).unwrap().id;
+        open(&self.url, &self.folder).unwrap().close().unwrap();
+        other
+    }
+
+    /// Spools a call for each of these.
+    fn spooled(&self, calls: &[(ConnectorId, &[&str])]) -> Vec<PushId> {
+        let near = self.near();
+        let mut ids = Vec::new();
+        for (n, (connector, titles)) in calls.iter().enumerate() {
+            let pushes = self.pushes_for(*connector, titles);
+            ids.extend(
+                near.spool(&format!("k{n}"), pushes, false, &RETENTION, NOW)
+                    .unwrap(),
+            );
+        }
+        near.close().unwrap();
+        ids.into_iter().map(mirrored).collect()
+    }
+
+    fn sql(&self, sql: &str) {
+        let (_, schema) = self.url.split_once("schema=").unwrap();
+        let server = server::shared().unwrap();
+        server.sql(&format!("SET search_path TO {schema}; {sql}"));
+    }
+
     /// Lets a store forward until nothing waits.
     fn forward(&self) -> SpooledStore {
         let store = open(&self.url, &self.folder).unwrap();
@@ -90,8 +122,12 @@ impl Scene {
 }
 
 fn document() -> NewConnector<'static> {
+    document_of("tracker")
+}
+
+fn document_of(name: &str) -> NewConnector<'_> {
     NewConnector {
-        name: "tracker",
+        name,
         config: r#"{"createIncidentUrl":"https://tracker.example/i","createIncidentJson":"{}",
                     "createIncidentResponseKey":"id","getIncidentUrl":"https://tracker.example/i/{{{external.system.id}}}",
                     "getIncidentResponseExternalTitleKey":"t","viewIncidentUrl":"https://tracker.example/",
@@ -113,7 +149,7 @@ fn what_was_stored_before_the_spool_learned_of_it_is_not_stored_again() {
     near.spool("k2", scene.pushes(&["c"]), false, &RETENTION, NOW)
         .unwrap();
     // The process that forwarded was killed right after the commit.
-    let bundle = near.take_bundle().unwrap().unwrap();
+    let bundle = near.take_bundle(&[]).unwrap().unwrap();
     let there = scene
         .far
         .enqueue_once(&bundle.key, &[], bundle.pushes, &RETENTION, NOW)
@@ -204,6 +240,114 @@ fn what_the_database_does_not_take_fails_and_can_be_retried() {
     store.close().unwrap();
 }
 
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_refused_holds_up_its_own_connector_alone_and_says_why() {
+    let Some(scene) = Scene::new() else { return };
+    let (broken, other) = (scene.connector, scene.another());
+    let ids = scene.spooled(&[
+        (broken, &["1", "2"]),
+        (other, &["a"]),
+        (broken, &["3"]),
+        (other, &["b"]),
+    ]);
+    scene.sql("UPDATE connectors SET config = '{' WHERE name = 'tracker'");
+    let store = open(&scene.url, &scene.folder).unwrap();
+    until("the others go", || scene.titles() == ["a", "b"]);
+    let status = |id: PushId| store.status(id).unwrap().unwrap();
+    until("it says why", || status(ids[0]).error.is_some());
+    let held = status(ids[0]);
+    assert_eq!(held.id, ids[0]);
+    let why = held.error.unwrap();
+    assert!(why.retryable && why.code == "config", "{why:?}");
+    assert_eq!(status(ids[3]).id, ids[3]);
+    let push = |connector, title| {
+        let pushes = scene.pushes_for(connector, &[title]);
+        store.enqueue(pushes, &RETENTION, NOW).unwrap()[0].get()
+    };
+    until("nothing but the refused waits", || push(other, "c") > 0);
+    assert!(push(broken, "4") < 0, "in order behind them");
+    scene.sql(
+        "UPDATE connectors AS c SET config = (SELECT config FROM connectors WHERE name = 'other') WHERE name = 'tracker'",
+    );
+    until("the rest goes", || !store.near.anything_waits().unwrap());
+    let mut titles = scene.titles();
+    titles.retain(|title| title.parse::<u32>().is_ok());
+    assert_eq!(titles, ["1", "2", "3", "4"]);
+    store.close().unwrap();
+}
+
+#[test]
+fn what_there_is_no_room_for_lets_others_pass_and_can_be_cancelled() {
+    let Some(scene) = Scene::new() else { return };
+    let other = scene.another();
+    let ids = scene.spooled(&[(scene.connector, &["1", "2", "3"]), (other, &["a"])]);
+    let few = Retention {
+        max_queued: 2,
+        ..RETENTION
+    };
+    let tls = TlsPolicy::default();
+    let store = SpooledStore::open(&scene.url, &scene.folder.path("spool"), key(), &tls, few).unwrap();
+    until("the other goes", || scene.titles() == ["a"]);
+    let status = |id: PushId| store.status(id).unwrap().unwrap();
+    until("it says why", || status(ids[1]).error.is_some());
+    assert_eq!(status(ids[1]).error.unwrap().code, "queue_full");
+    // It may be tried at this moment.
+    until("it can be cancelled", || {
+        ids[1..3].iter().all(|id| {
+            status(*id).state == PushState::Cancelled || store.decide(*id, NOW, &mut decision::cancel).is_ok()
+        })
+    });
+    until("there is room", || !store.near.anything_waits().unwrap());
+    assert_eq!(scene.titles(), ["a", "1"]);
+    store.close().unwrap();
+}
+
+#[test]
+fn what_the_database_never_takes_fails_and_lets_the_next_ones_pass() {
+    let Some(scene) = Scene::new() else { return };
+    let ids = scene.spooled(&[
+        (scene.connector, &["bad"]),
+        (scene.connector, &["1", "bad"]),
+        (scene.connector, &["2"]),
+    ]);
+    scene.sql("ALTER TABLE incidents ADD CONSTRAINT own CHECK (title <> 'bad')");
+    let store = open(&scene.url, &scene.folder).unwrap();
+    until("the next one goes", || scene.titles() == ["2"]);
+    for id in &ids[..3] {
+        let status = store.status(*id).unwrap().unwrap();
+        assert_eq!(status.state, PushState::Failed);
+        assert!(status.error.unwrap().message.contains("own"));
+    }
+    scene.sql("ALTER TABLE incidents DROP CONSTRAINT own");
+    store
+        .decide(ids[0], NOW, &mut |claim| decision::retry(claim, NOW))
+        .unwrap();
+    until("it is taken", || scene.titles() == ["2", "bad"]);
+    store.close().unwrap();
+}
+
+#[test]
+fn a_call_that_the_database_knows_otherwise_fails() {
+    let Some(scene) = Scene::new() else { return };
+    // As if the spool had been put back.
+    scene.sql("INSERT INTO receipts (key, pushes) VALUES ('k0', '{7}')");
+    let ids = scene.spooled(&[(scene.connector, &["1", "2"]), (scene.connector, &["3"])]);
+    let store = open(&scene.url, &scene.folder).unwrap();
+    until("the next one goes", || scene.titles() == ["3"]);
+    let status = store.status(ids[0]).unwrap().unwrap();
+    assert_eq!(status.state, PushState::Failed);
+    assert!(status.error.unwrap().message.contains("copied or put back"));
+    store.close().unwrap();
+}
+
 #[test]
 fn a_spool_is_of_one_database_and_no_outbox() {
     let Some(scene) = Scene::new() else { return };
@@ -241,8 +385,11 @@ fn other_names_are_forgotten_with_their_pushes() {
     let names: Vec<PushId> = here.iter().map(|id| mirrored(*id)).collect();
     let there = store.status(names[0]).unwrap().unwrap().id;
     store.decide(names[0], NOW, &mut decision::cancel).unwrap();
-    let later = Timestamp::from_millis(NOW.as_millis() + 7_200_000);
-    store.prune(&RETENTION, later).unwrap();
+    let nothing = Retention {
+        history_count: 0,
+        ..RETENTION
+    };
+    store.prune(&nothing, NOW).unwrap();
     assert!(scene.far.status(there).unwrap().is_none(), "it is history");
     assert!(store.status(names[0]).unwrap().is_none());
     assert_eq!(store.status(names[1]).unwrap().unwrap().state, PushState::Queued);

@@ -10,7 +10,7 @@ use super::fault::Sql;
 use super::purpose::{Purpose, has_spool};
 use super::{KeySource, SqliteStore, claim, connectors, enqueue, meta};
 use crate::error::{Error, Result};
-use crate::model::{PushId, Timestamp};
+use crate::model::{FailureClass, PushId, Timestamp};
 use crate::outbox::{ConnectorId, NewPush};
 use crate::store::{Retention, StoredConnector};
 
@@ -37,7 +37,9 @@ pub(crate) struct Bundle {
     /// The numbers here, in the order of `pushes`.
     pub(crate) ids: Vec<PushId>,
     pub(crate) pushes: Vec<NewPush>,
-    pub(crate) connector: String,
+    pub(crate) connector: ConnectorId,
+    /// The connector's name, as it was last seen.
+    pub(crate) name: String,
     pub(crate) accepted_at: Timestamp,
     /// Whether it was tried before, and may be there already.
     pub(crate) begun: bool,
@@ -161,28 +163,41 @@ impl SqliteStore {
 
     /// Whether anything waits to be forwarded.
     pub(crate) fn anything_waits(&self) -> Result<bool> {
-        self.db.read(|conn| Ok(first_key(conn)?.is_some()))
+        self.db.read(|conn| Ok(!heads(conn)?.is_empty()))
     }
 
-    /// The call that comes next, as one that is under way from now on: nothing of it can be cancelled any more.
-    pub(crate) fn take_bundle(&self) -> Result<Option<Bundle>> {
+    /// Whether pushes of these connectors have to wait here as well: behind others of theirs, or because nothing gets to the
+    /// database. What waits only since it was refused holds up its own connector alone.
+    pub(crate) fn has_to_wait(&self, connectors: &[ConnectorId]) -> Result<bool> {
+        self.db.read(|conn| {
+            let heads = heads(conn)?;
+            Ok(heads
+                .iter()
+                .any(|head| !head.refused || connectors.contains(&head.connector)))
+        })
+    }
+
+    /// The call that comes next but for those of the connectors in `without`, as one that is under way from now on: nothing
+    /// of it can be cancelled any more.
+    pub(crate) fn take_bundle(&self, without: &[ConnectorId]) -> Result<Option<Bundle>> {
         self.db.write(|conn| {
-            let Some(key) = first_key(conn)? else {
+            let mut heads = heads(conn)?;
+            heads.retain(|head| !without.contains(&head.connector));
+            let Some(Head { connector, key, .. }) = heads.into_iter().min_by_key(|head| head.id) else {
                 return Ok(None);
             };
             let rows = all(
                 conn,
-                "SELECT p.id, p.connector_id, c.name, p.created_at, p.state = 'sending' FROM spooled AS s \
+                "SELECT p.id, c.name, p.created_at, p.state = 'sending' FROM spooled AS s \
                  JOIN pushes AS p ON p.id = s.push_id JOIN connectors AS c ON c.id = p.connector_id \
                  WHERE s.key = ?1 AND s.forwarded_to IS NULL AND p.state IN ('queued', 'sending') ORDER BY p.id",
                 [&key],
                 |row| {
                     Ok((
                         PushId::from(row.get::<_, i64>(0)?),
-                        ConnectorId(row.get(1)?),
-                        row.get::<_, String>(2)?,
-                        super::row::time(row, 3)?,
-                        row.get::<_, bool>(4)?,
+                        row.get::<_, String>(1)?,
+                        super::row::time(row, 2)?,
+                        row.get::<_, bool>(3)?,
                     ))
                 },
             )?;
@@ -190,17 +205,18 @@ impl SqliteStore {
                 key,
                 ids: Vec::new(),
                 pushes: Vec::new(),
-                connector: String::new(),
+                connector,
+                name: String::new(),
                 accepted_at: Timestamp::from_millis(0),
                 begun: false,
             };
-            for (id, connector, name, accepted_at, begun) in rows {
+            for (id, name, accepted_at, begun) in rows {
                 let Some(case) = claim::case(conn, id)? else {
                     continue;
                 };
                 begin(conn, id)?;
                 bundle.ids.push(id);
-                bundle.connector = name;
+                bundle.name = name;
                 bundle.accepted_at = accepted_at;
                 bundle.begun |= begun;
                 bundle.pushes.push(NewPush {
@@ -231,13 +247,18 @@ impl SqliteStore {
 
     /// Lets them wait again: they are not in the database.
     pub(crate) fn give_back(&self, ids: &[PushId]) -> Result<()> {
+        self.db
+            .write(|conn| ids.iter().try_for_each(|id| wait(conn, *id)))
+    }
+
+    /// Notes why the database does not take them for now; with `back`, they wait again, since they are not there.
+    pub(crate) fn hold(&self, ids: &[PushId], back: bool, why: &Error) -> Result<()> {
         self.db.write(|conn| {
             for id in ids {
-                run(
-                    conn,
-                    "UPDATE pushes SET state = 'queued' WHERE id = ?1 AND state = 'sending'",
-                    [id.get()],
-                )?;
+                if back {
+                    wait(conn, *id)?;
+                }
+                note(conn, *id, why, FailureClass::Transient)?;
             }
             Ok(())
         })
@@ -249,10 +270,10 @@ impl SqliteStore {
             for (id, key) in ids.iter().zip(keys) {
                 run(
                     conn,
-                    "UPDATE pushes SET state = 'failed', updated_at = ?2, error_code = ?3, error_kind = 'permanent', \
-                     error_message = ?4, error_step = 'create', error_retryable = 0 WHERE id = ?1",
-                    params![id.get(), now.as_millis(), why.kind().name(), why.message()],
+                    "UPDATE pushes SET state = 'failed', updated_at = ?2 WHERE id = ?1",
+                    [id.get(), now.as_millis()],
                 )?;
+                note(conn, *id, why, FailureClass::Permanent)?;
                 run(
                     conn,
                     "UPDATE spooled SET key = ?2 WHERE push_id = ?1",
@@ -320,13 +341,44 @@ impl SqliteStore {
     }
 }
 
-fn first_key(conn: &Connection) -> Sql<Option<String>> {
-    one(
+/// The first push of a connector that waits here.
+struct Head {
+    connector: ConnectorId,
+    id: i64,
+    key: String,
+    /// The database did not take it when it was last tried, and said why.
+    refused: bool,
+}
+
+/// Those of all connectors, by an index each, however many wait behind them.
+fn heads(conn: &Connection) -> Sql<Vec<Head>> {
+    let any = one(
         conn,
-        "SELECT s.key FROM spooled AS s JOIN pushes AS p ON p.id = s.push_id \
-         WHERE s.forwarded_to IS NULL AND p.state IN ('queued', 'sending') ORDER BY s.push_id LIMIT 1",
+        "SELECT 1 FROM spooled WHERE forwarded_to IS NULL LIMIT 1",
         [],
-        |row| row.get(0),
+        |_| Ok(()),
+    )?;
+    if any.is_none() {
+        return Ok(Vec::new());
+    }
+    all(
+        conn,
+        "SELECT p.connector_id, p.id, s.key, p.error_code IS NOT NULL FROM (\
+           SELECT c.id AS connector, \
+             (SELECT id FROM pushes WHERE connector_id = c.id AND state = 'queued' ORDER BY id LIMIT 1) AS waits, \
+             (SELECT id FROM pushes WHERE connector_id = c.id AND state = 'sending' ORDER BY id LIMIT 1) AS goes \
+           FROM connectors AS c) AS first \
+         JOIN pushes AS p ON p.id = min(coalesce(waits, goes), coalesce(goes, waits)) \
+         JOIN spooled AS s ON s.push_id = p.id AND s.forwarded_to IS NULL",
+        [],
+        |row| {
+            Ok(Head {
+                connector: ConnectorId(row.get(0)?),
+                id: row.get(1)?,
+                key: row.get(2)?,
+                refused: row.get(3)?,
+            })
+        },
     )
 }
 
@@ -335,6 +387,31 @@ fn begin(conn: &Connection, id: PushId) -> Sql<()> {
         conn,
         "UPDATE pushes SET state = 'sending', ready = 0 WHERE id = ?1 AND state = 'queued'",
         [id.get()],
+    )?;
+    Ok(())
+}
+
+fn wait(conn: &Connection, id: PushId) -> Sql<()> {
+    run(
+        conn,
+        "UPDATE pushes SET state = 'queued' WHERE id = ?1 AND state = 'sending'",
+        [id.get()],
+    )?;
+    Ok(())
+}
+
+fn note(conn: &Connection, id: PushId, why: &Error, class: FailureClass) -> Sql<()> {
+    run(
+        conn,
+        "UPDATE pushes SET error_code = ?2, error_kind = ?3, error_message = ?4, error_step = 'create', \
+         error_retryable = ?5 WHERE id = ?1",
+        params![
+            id.get(),
+            why.kind().name(),
+            class.as_str(),
+            why.message(),
+            class == FailureClass::Transient,
+        ],
     )?;
     Ok(())
 }
