@@ -88,6 +88,8 @@ fn sources(folder: &str) -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
             match path.is_dir() {
+                // What fuzzing builds lies below its own workspace.
+                true if path.file_name().is_some_and(|name| name == "target") => {}
                 true => collect(&path, files),
                 false if path.extension().is_some_and(|end| end == "rs") => files.push(path),
                 false => {}

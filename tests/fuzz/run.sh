@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-600}
 [ $# -gt 0 ] && shift
-targets=${*:-template path connector case settings answer http keys database import mask proxy token}
+targets=${*:-template path connector case settings answer http keys database import mask proxy token c}
 command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
 cargo +nightly --version >/dev/null 2>&1 || { echo "a nightly compiler is missing: rustup toolchain install nightly" >&2; exit 1; }
 CASEHOOK_WRITE_CORPUS="$PWD/corpus" cargo test -q --manifest-path ../../Cargo.toml --features cli --lib fuzzing::corpus::the_corpus

@@ -2,12 +2,27 @@
  * random_calls DIRECTORY CONNECTOR.json SEED CALLS: calls with random arguments in a random order. Whatever they are, a
  * result and its error agree, and what fails gives out nothing. What a call gave out goes to these checks by its address:
  * C may read the arguments of a check before it makes the call that is one of them.
+ *
+ * With CASEHOOK_FUZZ there is no program but a function, whose bytes stand for the dice: see tests/fuzz/fuzz_targets/c.rs.
  */
 #include "check.h"
 
-static uint64_t state;
 static casehook_error *err;
 static const char *config;
+
+#ifdef CASEHOOK_FUZZ
+static const uint8_t *dice;
+static size_t dice_left;
+
+static uint64_t roll(uint64_t sides)
+{
+    if (dice_left == 0)
+        return 0;
+    dice_left--;
+    return *dice++ % sides;
+}
+#else
+static uint64_t state;
 
 static uint64_t roll(uint64_t sides)
 {
@@ -16,6 +31,7 @@ static uint64_t roll(uint64_t sides)
     state ^= state << 17;
     return state % sides;
 }
+#endif
 
 #define PICK(list) (list)[roll(sizeof(list) / sizeof(*(list)))]
 
@@ -209,6 +225,40 @@ static void call(casehook_agent *agent)
     }
 }
 
+static void one_of_them(casehook_agent **agents, const char *db)
+{
+    casehook_agent **agent = &agents[roll(3)];
+    if (*agent == NULL) {
+        *agent = roll(10) ? open_one(db) : NULL;
+    } else if (roll(150) == 0) {
+        casehook_agent_free(*agent);
+        *agent = NULL;
+    }
+    call(*agent);
+}
+
+static void free_all(casehook_agent **agents)
+{
+    int i;
+    for (i = 0; i < 3; i++)
+        casehook_agent_free(agents[i]);
+}
+
+#ifdef CASEHOOK_FUZZ
+void casehook_random_calls(const char *db, const char *connector, const uint8_t *bytes, size_t count);
+
+void casehook_random_calls(const char *db, const char *connector, const uint8_t *bytes, size_t count)
+{
+    casehook_agent *agents[3] = {NULL, NULL, NULL};
+
+    config = connector;
+    dice = bytes;
+    dice_left = count;
+    while (dice_left > 0)
+        one_of_them(agents, db);
+    free_all(agents);
+}
+#else
 int main(int argc, char **argv)
 {
     casehook_agent *agents[3] = {NULL, NULL, NULL};
@@ -222,18 +272,10 @@ int main(int argc, char **argv)
     for (i = 0; i < 8; i++)
         roll(2);
     calls = atoi(argv[4]);
-    for (i = 0; i < calls; i++) {
-        casehook_agent **agent = &agents[roll(3)];
-        if (*agent == NULL) {
-            *agent = roll(10) ? open_one(db) : NULL;
-        } else if (roll(150) == 0) {
-            casehook_agent_free(*agent);
-            *agent = NULL;
-        }
-        call(*agent);
-    }
-    for (i = 0; i < 3; i++)
-        casehook_agent_free(agents[i]);
+    for (i = 0; i < calls; i++)
+        one_of_them(agents, db);
+    free_all(agents);
     free(db);
     return 0;
 }
+#endif
