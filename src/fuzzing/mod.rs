@@ -228,9 +228,11 @@ pub fn mask(data: &[u8]) {
     let (secret, text) = whole.split_once('\n').unwrap_or((whole, ""));
     let masks = Masks::new(vec![Zeroizing::new(secret.to_owned())]);
     let masked = crate::mask::mask(text, &masks);
-    assert!(
-        secret.trim().len() < 4 || MASK.contains(secret) || !masked.contains(secret) || text.contains(MASK)
-    );
+    // What is put in a secret's place may complete another one with what stands before it, of which that tells nothing.
+    let blank = ('\u{e000}'..='\u{f8ff}').find(|blank| !secret.contains(*blank));
+    let told = masked.replace(MASK, &String::from_iter(blank));
+    let tellable = secret.trim().len() >= 4 && !MASK.contains(secret) && !secret.contains(MASK);
+    assert!(!tellable || text.contains(MASK) || !told.contains(secret));
     assert!(masked != text || !masks.repeated_in(text));
     let _ = crate::mask::mask_cut(text, &masks);
 }

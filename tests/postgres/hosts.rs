@@ -296,3 +296,46 @@ fn hosts_beyond_the_servers_connections_are_told_and_the_others_deliver() {
     assert!(refused > 0, "{} hosts found room", hosts.len());
     assert_eq!(system.incidents().len(), 200);
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_doctor_looks_at_the_outbox_on_a_server() {
+    let Some(database) = database::shared() else {
+        return;
+    };
+    let system = CaseSystem::start();
+    let url = database.url(&database.schema());
+    let agent = Agent::open(&url, options().drain(false)).unwrap();
+    agent
+        .configure("c", &connector(&system.url(), json!({})))
+        .unwrap();
+    agent.close(PATIENCE).unwrap();
+    let doctor = |url: &str| {
+        let out = Command::new(env!("CARGO_BIN_EXE_casehook"))
+            .args(["--json", "--db", url, "doctor"])
+            .env("CASEHOOK_KEY", "07".repeat(32))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        let verdict = move |check: &str| {
+            let of = |one: &&serde_json::Value| one["check"] == check;
+            findings.iter().find(of).map(|one| one["verdict"].clone())
+        };
+        (out.status.code().unwrap(), verdict)
+    };
+    let (code, verdict) = doctor(&url);
+    assert_eq!(verdict("database"), Some(json!("ok")));
+    assert_eq!(verdict("target"), Some(json!("ok")));
+    assert_eq!(verdict("key"), None, "a server's outbox has no key file");
+    assert_eq!(
+        verdict("drainer"),
+        Some(json!("warning")),
+        "nobody drains, and that is told"
+    );
+    assert_eq!(code, 0);
+    let (code, verdict) = doctor("postgres://nobody@127.0.0.1:1/none?connect_timeout=1");
+    assert_eq!(verdict("database"), Some(json!("problem")));
+    assert_ne!(code, 0);
+}

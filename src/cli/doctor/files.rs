@@ -137,7 +137,7 @@ fn disk(path: &Path) -> Option<Finding> {
     })
 }
 
-fn clock(now: Timestamp) -> Finding {
+pub(super) fn clock(now: Timestamp) -> Finding {
     let text = format!("{now}");
     if now.as_millis() < LATER_THAN_MILLIS {
         let advice = "set it: certificates are judged and retries are timed by it";

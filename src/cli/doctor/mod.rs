@@ -5,10 +5,11 @@ mod outbox;
 
 use serde::Serialize;
 
-use super::Session;
+use super::connectors::now;
 use super::failure::{self, Failure};
 use super::out::{count, escape, wrap_from};
 use super::terminal::Tone;
+use super::{Session, database, is_url};
 use crate::Agent;
 
 /// How a check ended; the worst one decides the exit code.
@@ -73,7 +74,11 @@ impl Finding {
 /// Runs every check and shows what it found. `offline`: asks no target.
 pub(super) fn doctor(session: &mut Session<'_>, offline: bool) -> Result<i32, Failure> {
     let path = session.database()?.to_owned();
-    let mut findings = files::look(session, &path);
+    let on_server = is_url(&path);
+    let mut findings = match on_server {
+        true => vec![files::clock(now())],
+        false => files::look(session, &path),
+    };
     let options = session.options();
     match (&options, &session.global.settings) {
         (Err(failure), _) => findings.push(Finding::problem(
@@ -84,11 +89,16 @@ pub(super) fn doctor(session: &mut Session<'_>, offline: bool) -> Result<i32, Fa
         (Ok(_), Some(file)) => findings.push(Finding::ok("settings", format!("{} is sound", file.display()))),
         (Ok(_), None) => findings.push(Finding::ok("settings", "none given: every host is allowed")),
     }
-    // Opening creates what is not there; a doctor leaves things as they are.
+    // Opening creates what is not there; a doctor leaves things as they are. On a server that is for whoever runs it to say.
     let mut code = None;
-    if let (true, Ok(options)) = (path.exists(), options) {
+    let is_there = on_server || path.exists();
+    if let (true, Ok(options)) = (is_there, options) {
         match Agent::open(&path, options.drain(false)) {
             Ok(agent) => {
+                if on_server {
+                    let text = format!("{} answers", database::shown(&path));
+                    findings.push(Finding::ok("database", text));
+                }
                 findings.extend(outbox::look(session, &agent, offline)?);
                 agent.close(super::CLOSE)?;
             }
@@ -99,7 +109,7 @@ pub(super) fn doctor(session: &mut Session<'_>, offline: bool) -> Result<i32, Fa
                 findings.push(Finding::problem("database", failure.text(), advice));
             }
         }
-    } else if !path.exists() {
+    } else if !is_there {
         code = Some(failure::STORE);
     }
     let worst = findings.iter().map(|finding| finding.verdict).max();

@@ -37,7 +37,10 @@ impl Resolver for OwnResolver {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = Host::parse(uri.host().unwrap()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        let found = self.0.permitted(&host, uri.port_u16().unwrap(), deadline).unwrap();
+        let found = self
+            .0
+            .permitted(&host, uri.port_u16().unwrap(), deadline)
+            .unwrap();
         let mut addresses = self.empty();
         found.into_iter().for_each(|address| addresses.push(address));
         Ok(addresses)
@@ -48,8 +51,13 @@ impl Resolver for OwnResolver {
 #[ignore = "a benchmark; run it with `make bench`"]
 fn against_the_defaults() {
     let port = serve();
-    println!("POSTs a second against ureq with its defaults and a time-out (1.00), median of {ROUNDS} rounds");
-    println!("{:<28}{:>10}{:>10}{:>16}{:>10}", "", "resolver", "buffers", "whole transport", "of it /s");
+    println!(
+        "POSTs a second against ureq with its defaults and a time-out (1.00), median of {ROUNDS} rounds"
+    );
+    println!(
+        "{:<28}{:>10}{:>10}{:>16}{:>10}",
+        "", "resolver", "buffers", "whole transport", "of it /s"
+    );
     for (connections, path) in [("kept", "/kept"), ("new", "/closed")] {
         for host in ["localhost", "127.0.0.1"] {
             for threads in [1, 4] {
@@ -66,14 +74,18 @@ fn against_the_defaults() {
 fn compare(url: &str, threads: usize) -> [f64; 4] {
     let waiting = || ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(60)));
     let default = waiting().build().new_agent();
-    let resolver = ureq::Agent::with_parts(waiting().build(), DefaultConnector::default(), OwnResolver::new());
+    let resolver =
+        ureq::Agent::with_parts(waiting().build(), DefaultConnector::default(), OwnResolver::new());
     let small = waiting().input_buffer_size(SIZE).output_buffer_size(SIZE);
     let buffers = small.build().new_agent();
     let ours = HttpTransport::new(threads);
     let request = post(url);
     let own = || assert_eq!(ours.send(&request).unwrap().status, 200);
     let through = |agent: &ureq::Agent| {
-        let answer = agent.post(url).header("content-type", "application/json").send("{}");
+        let answer = agent
+            .post(url)
+            .header("content-type", "application/json")
+            .send("{}");
         assert_eq!(answer.unwrap().body_mut().read_to_string().unwrap(), "{}");
     };
     let mut found: [Vec<f64>; 4] = Default::default();
@@ -138,7 +150,9 @@ fn answer(stream: TcpStream) -> Option<()> {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{close}Content-Length: 2\r\n\r\n{{}}");
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{close}Content-Length: 2\r\n\r\n{{}}"
+        );
         reader.get_mut().write_all(answer.as_bytes()).ok()?;
         if !close.is_empty() {
             return None;
