@@ -70,8 +70,8 @@ CREATE INDEX pushes_ready ON pushes (connector_id, due_at, id) WHERE ready = 1;
 CREATE INDEX pushes_lane ON pushes (lane, connector_id, phase, id) WHERE lane IS NOT NULL;
 CREATE INDEX pushes_leads ON pushes (lane, connector_id, id) WHERE leads = 1 AND lane IS NOT NULL;
 CREATE INDEX pushes_finished ON pushes (finished_at, id) WHERE finished_at IS NOT NULL;
--- A new push is in one index less. The few who ask for queued ones walk through the table, which has many where that matters.
-CREATE INDEX pushes_state ON pushes (connector_id, state, id) WHERE state <> 'queued';
+-- A new push is in one index less: until something happened to it, it is due when it was accepted.
+CREATE INDEX pushes_state ON pushes (connector_id, state, id) WHERE state <> 'queued' OR due_at <> created_at;
 
 CREATE TRIGGER pushes_moved AFTER UPDATE OF state ON pushes WHEN old.state <> new.state BEGIN
   UPDATE counters SET n = n - 1 WHERE connector_id = old.connector_id AND state = old.state;

@@ -118,6 +118,25 @@ fn what_was_not_delivered_is() {
 }
 
 #[test]
+fn a_number_that_was_given_out_is_not_given_again() {
+    for (name, database) in fixtures() {
+        let folder = temp_dir();
+        let path = copy(&database, folder.path());
+        let conn = rusqlite::Connection::open(&path).unwrap();
+        let highest: i64 = conn
+            .query_row("SELECT max(id) FROM pushes", [], |row| row.get(0))
+            .unwrap();
+        conn.execute("DELETE FROM pushes WHERE id = ?1", [highest])
+            .unwrap();
+        conn.close().unwrap();
+        let agent = open(&path, KEY);
+        let next = agent.push("quick", &Case::new("t")).unwrap();
+        assert!(next.get() > highest, "{name}: {next} after {highest}");
+        agent.close(PATIENCE).unwrap();
+    }
+}
+
+#[test]
 fn another_key_opens_the_outbox_but_no_secret() {
     for (_, database) in fixtures() {
         let folder = temp_dir();

@@ -131,8 +131,8 @@ impl Engine {
         Some(match fetched {
             _ if opening != Opening::Now => self.give_back(flight, now),
             Err(Unfetched::Closed) => self.give_back(flight, now),
-            // They are those of the connector as it was.
-            _ if self.roster.revision(connector) != flight.revision => self.send_next(flight, now),
+            // They are those of the connector as it was, and so is what the push was claimed with.
+            _ if self.roster.revision(connector) != flight.revision => self.give_back(flight, now),
             Ok(prepared) => self.send_with(flight, Some(prepared), now),
             Err(Unfetched::Failed(reason)) => Next::Store(self.refuse(flight, &reason, now)),
         })

@@ -183,6 +183,34 @@ fn what_happens_during_a_read_counts_after_it() {
     }
 }
 
+#[test]
+fn what_the_case_was_at_another_target_is_nothing_to_the_one_it_is_sent_to() {
+    for end in [None, Some("no")] {
+        let mut bench = bench(Some("hush"));
+        bench.push(case("a"));
+        assert_eq!(bench.run(), ["POST /issues", "GET /issues/1"]);
+        bench.holds_fetches = true;
+        let id = bench.push(case("a"));
+        assert_eq!(bench.wait(), None);
+        let elsewhere = json!({
+            "createIncidentUrl": "http://u.example/issues",
+            "getIncidentUrl": "http://u.example/issues/{{{external.system.id}}}",
+            "updateIncidentUrl": "http://u.example/issues/{{{external.system.id}}}",
+        });
+        bench.configure_document("c", &document(elsewhere));
+        bench.holds_fetches = false;
+        let ended = bench.end_fetch(end.map(|reason| Unfetched::Failed(reason.to_owned())));
+        let sent = ended.or_else(|| bench.turn().ok()).unwrap();
+        assert_eq!(
+            (sent.host.as_str(), sent.line.as_str()),
+            ("u.example", "POST /issues")
+        );
+        bench.oblige();
+        bench.run();
+        assert_eq!(bench.state(id), PushState::Delivered);
+    }
+}
+
 const RETENTION: Retention = Retention {
     max_queued: 1_000,
     history_age: Duration::from_secs(3_600),

@@ -299,7 +299,8 @@ fn hand_on(conn: &Conn, id: PushId, place: &Place, progress: &Progress, now: Tim
     let rival_ready_now = rival.willing && !first && !sending;
     if rival_ready_now != rival.ready {
         conn.run(
-            "UPDATE pushes SET ready = $2, due_at = least(due_at, $3 + wait_ms) WHERE id = $1",
+            // Whoever claimed it before its lane changed has an old view of it, of its case's link above all.
+            "UPDATE pushes SET ready = $2, fence = fence + 1, due_at = least(due_at, $3 + wait_ms) WHERE id = $1",
             &[&rival.id, &rival_ready_now, &now.as_millis()],
         )?;
     }

@@ -70,6 +70,7 @@ fn begin(conn: &Connection, to: &Destination) -> Sql<bool> {
     if let Some(known) = meta(conn, MOVING)? {
         let (instance, named) = known.split_once(' ').unwrap_or(("", &known));
         if instance == to.instance || named == to.named {
+            forbid(conn)?;
             return Ok(false);
         }
         let message = format!("the outbox of this file is being moved to {named} already; end that first");
@@ -80,19 +81,28 @@ fn begin(conn: &Connection, to: &Destination) -> Sql<bool> {
         "INSERT INTO meta (name, value) VALUES (?1, ?2)",
         params![MOVING, format!("{} {}", to.instance, to.named)],
     )?;
+    forbid(conn)?;
+    Ok(true)
+}
+
+/// Has every push and request refused. A migration that makes the table anew takes this with it.
+fn forbid(conn: &Connection) -> Sql<()> {
     conn.execute_batch(
-        "CREATE TRIGGER pushes_moved_away BEFORE INSERT ON pushes BEGIN \
+        "CREATE TRIGGER IF NOT EXISTS pushes_moved_away BEFORE INSERT ON pushes BEGIN \
            SELECT RAISE(ABORT, 'this outbox was moved to a database server; push there'); END; \
-         CREATE TRIGGER pushes_sent_elsewhere BEFORE UPDATE OF state ON pushes WHEN NEW.state = 'sending' BEGIN \
+         CREATE TRIGGER IF NOT EXISTS pushes_sent_elsewhere BEFORE UPDATE OF state ON pushes \
+         WHEN NEW.state = 'sending' BEGIN \
            SELECT RAISE(ABORT, 'this outbox was moved to a database server; it is delivered from there'); END",
     )?;
-    Ok(true)
+    Ok(())
 }
 
 /// Takes the mark away.
 fn stay(conn: &Connection) -> Sql<()> {
     run(conn, "DELETE FROM meta WHERE name = ?1", [MOVING])?;
-    conn.execute_batch("DROP TRIGGER pushes_moved_away; DROP TRIGGER pushes_sent_elsewhere")?;
+    conn.execute_batch(
+        "DROP TRIGGER IF EXISTS pushes_moved_away; DROP TRIGGER IF EXISTS pushes_sent_elsewhere",
+    )?;
     Ok(())
 }
 

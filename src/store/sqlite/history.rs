@@ -45,10 +45,14 @@ pub(super) fn prune(conn: &Connection, retention: &Retention, now: Timestamp) ->
 pub(super) const OLDEST: &str = "SELECT id, created_at FROM pushes \
      WHERE connector_id = ?1 AND state = ?2 AND state <> 'queued' ORDER BY id LIMIT 1";
 
-/// The first to be due: a queued push is due when it is accepted, and one that is not ready has an older one before it
-/// that counts here or in another state. Only one that a person had sent again is taken for as new as that.
-pub(super) const OLDEST_QUEUED: &str =
-    "SELECT id, created_at FROM pushes WHERE connector_id = ?1 AND ready = 1 ORDER BY due_at, id LIMIT 1";
+/// The oldest queued push of those that something happened to.
+pub(super) const OLDEST_TRIED: &str = "SELECT id, created_at FROM pushes \
+     WHERE connector_id = ?1 AND state = 'queued' AND due_at <> created_at ORDER BY id LIMIT 1";
+
+/// The oldest of the others, which are due since they were accepted. One that is not ready has an older one before it that
+/// is found as this or in another state.
+pub(super) const OLDEST_UNTRIED: &str = "SELECT id, created_at FROM pushes \
+     WHERE connector_id = ?1 AND ready = 1 AND due_at = created_at ORDER BY due_at, id LIMIT 1";
 
 pub(super) const READY: &str = "SELECT 1 FROM pushes WHERE connector_id = ?1 AND ready = 1 LIMIT 1";
 
@@ -81,10 +85,17 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                 if n > 0 && !state.is_final() {
                     let read = |row: &Row<'_>| Ok((row.get(0)?, time(row, 1)?));
                     let first = match state {
-                        PushState::Queued => one(conn, OLDEST_QUEUED, [connector.id.0], read),
-                        _ => one(conn, OLDEST, params![connector.id.0, state.as_str()], read),
-                    }?;
-                    oldest = oldest.into_iter().chain(first).min_by_key(|(id, _)| *id);
+                        PushState::Queued => [
+                            one(conn, OLDEST_TRIED, [connector.id.0], read)?,
+                            one(conn, OLDEST_UNTRIED, [connector.id.0], read)?,
+                        ],
+                        _ => [
+                            one(conn, OLDEST, params![connector.id.0, state.as_str()], read)?,
+                            None,
+                        ],
+                    };
+                    let found = first.into_iter().flatten();
+                    oldest = oldest.into_iter().chain(found).min_by_key(|(id, _)| *id);
                 }
             }
             counts.oldest_at = oldest.map(|(_, at)| at);

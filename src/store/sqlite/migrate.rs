@@ -216,7 +216,7 @@ mod tests {
         ),
         (
             "0005_numbering",
-            "04154ef03480e38e39fc1eb0ecab219ea4aa7556ea6ff34379f3b3ad3921274c",
+            "dcfbfeabc6b0d643a5a8f471a86f3096a5795120ebedcc0c28bfbab8936ab3de",
         ),
     ];
 

@@ -81,13 +81,14 @@ pub(super) const LIST_ALL: &str = "SELECT id FROM pushes NOT INDEXED WHERE id < 
 pub(super) const LIST_STATE: &str = "SELECT id FROM pushes \
      WHERE connector_id = ?3 AND state = ?4 AND state <> 'queued' AND id < ?1 ORDER BY id DESC LIMIT ?2";
 
-/// These have no index: where there are many they are the newest, and where there are few the rest is history, which is
-/// pruned.
+/// Few of these are in an index, so this walks through the table, from the newest on: for people, and where any are queued.
 pub(super) const LIST_QUEUED: &str = "SELECT id FROM pushes NOT INDEXED \
      WHERE connector_id = ?3 AND state = 'queued' AND id < ?1 ORDER BY id DESC LIMIT ?2";
 
 pub(super) const LIST_CASE: &str = "SELECT id FROM pushes WHERE lane = ?5 AND connector_id = ?3 \
      AND phase = ?6 AND id < ?1 AND (?4 IS NULL OR state = ?4) ORDER BY id DESC LIMIT ?2";
+
+const ANY_QUEUED: &str = "SELECT 1 FROM counters WHERE connector_id = ?1 AND state = 'queued' AND n > 0";
 
 /// Asks range by range, each in the order of its index or of the table, and merges: nothing is sorted.
 fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
@@ -116,7 +117,10 @@ fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
         };
         for state in states {
             let found = match state {
-                PushState::Queued => all(conn, LIST_QUEUED, params![before, most, connector.0], id),
+                PushState::Queued => match one(conn, ANY_QUEUED, [connector.0], |_| Ok(()))? {
+                    Some(()) => all(conn, LIST_QUEUED, params![before, most, connector.0], id),
+                    None => Ok(Vec::new()),
+                },
                 _ => {
                     let key = params![before, most, connector.0, state.as_str()];
                     all(conn, LIST_STATE, key, id)
