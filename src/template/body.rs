@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::engine::Compiled;
 use super::names::Variable;
-use super::{RenderError, Slot, TextForm, TextForms, Variables, adf};
+use super::{RenderError, Slot, TextForm, TextForms, Variables, adf, sound};
 use crate::error::{Error, Result};
 
 /// Text that breaks whatever is put together without care.
@@ -16,6 +16,8 @@ const HOSTILE: &str = "\"'\\{{{x}}}\r\n\t\u{0}\u{7f}</a>&\u{2028}\u{e9}\u{1f600}
 pub(crate) struct BodyTemplate {
     compiled: Compiled,
     forms: TextForms,
+    /// Whether it comes out as JSON whatever a case holds.
+    sound: bool,
 }
 
 impl BodyTemplate {
@@ -27,7 +29,12 @@ impl BodyTemplate {
         forms: TextForms,
     ) -> Result<BodyTemplate> {
         let compiled = Compiled::new(slot, field, text)?;
-        let template = BodyTemplate { compiled, forms };
+        let sound = sound::is_sound(&compiled);
+        let template = BodyTemplate {
+            compiled,
+            forms,
+            sound,
+        };
         for sample in ["sample", HOSTILE, ""] {
             let body = template
                 .compiled
@@ -52,6 +59,11 @@ impl BodyTemplate {
         Ok(template)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
+    }
+
     /// Whether the text of the variable, such as `case.title`, can stand in the body.
     pub(crate) fn uses(&self, variable: &str) -> bool {
         self.compiled.uses(variable)
@@ -60,6 +72,14 @@ impl BodyTemplate {
     /// The names of `case.texts.NAME` in use.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.compiled.texts()
+    }
+
+    /// Whether the body could be rendered; rendered for it only where that cannot be told without.
+    pub(crate) fn check(&self, variables: &Variables<'_>) -> Result<(), RenderError> {
+        match self.sound && sound::is_small(&self.compiled, variables) {
+            true => Ok(()),
+            false => self.render(variables).map(drop),
+        }
     }
 
     /// The body as it is sent: valid JSON.
@@ -151,7 +171,7 @@ fn sample_value(variable: &Variable, sample: &str) -> String {
 }
 
 /// A sentence with line and column where the text is not JSON; escapes of half a character are not either.
-fn check_json(text: &str) -> Result<(), String> {
+pub(super) fn check_json(text: &str) -> Result<(), String> {
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         return Err(format!("{error}{}", near(text, error.line(), error.column())));
     }

@@ -13,7 +13,7 @@ use super::{RenderError, Slot};
 use crate::error::{Error, Result};
 
 /// The largest text that a template may render to, in bytes: a bound on templates that repeat a long value.
-const LARGEST: usize = 64 * 1024 * 1024;
+pub(super) const LARGEST: usize = 64 * 1024 * 1024;
 
 /// What comes of templates in Kibana that are refused here.
 const FAILS: &str =
@@ -36,6 +36,12 @@ pub(super) struct Compiled {
     pub(super) constant: bool,
     /// Whether a value stands between two braces only.
     pub(super) escaped: bool,
+    /// Whether it has no sections.
+    pub(super) flat: bool,
+    /// How many places values are put in, each time that a section is gone through counted once.
+    pub(super) insertions: usize,
+    /// Of the template, in bytes.
+    pub(super) length: usize,
 }
 
 /// One variable of a template.
@@ -75,8 +81,20 @@ impl Compiled {
             escaped: pieces
                 .iter()
                 .any(|piece| matches!(piece, Piece::Value { escaped: true, .. })),
+            flat: !pieces.iter().any(|piece| matches!(piece, Piece::Open { .. })),
+            insertions: pieces
+                .iter()
+                .filter(|piece| matches!(piece, Piece::Value { .. }))
+                .count(),
+            length: text.len(),
             prefix,
         })
+    }
+
+    /// Whether it uses what may be any JSON value.
+    pub(super) fn uses_fields(&self) -> bool {
+        let mut variables = self.variables.iter();
+        variables.any(|used| matches!(used.variable, Variable::Field(_)))
     }
 
     pub(super) fn uses(&self, name: &str) -> bool {

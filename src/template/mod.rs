@@ -5,6 +5,7 @@ mod body;
 mod engine;
 mod names;
 mod scan;
+mod sound;
 mod url;
 
 use serde_json::{Map, Value};
