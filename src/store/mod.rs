@@ -255,8 +255,21 @@ pub(crate) struct Lost {
     pub(crate) error: Error,
     /// Whether it may be stored all the same.
     pub(crate) in_doubt: bool,
-    /// Whether it is not going to be taken, however often it is tried.
-    pub(crate) refused: bool,
+    pub(crate) cause: Cause,
+    /// Whether it was looked for under the key of its call before, and what was stored under it is not this.
+    pub(crate) asked: bool,
+}
+
+/// What kept work from being stored.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Whatever the error says; it may keep all other work from it as well.
+    Any,
+    /// Something was in the way of this work; other work can go on.
+    Obstacle,
+    /// It is not going to be taken, however often it is tried.
+    Refusal,
 }
 
 #[cfg(feature = "postgres")]
@@ -266,7 +279,8 @@ impl Lost {
         Lost {
             error,
             in_doubt: false,
-            refused: false,
+            cause: Cause::Any,
+            asked: false,
         }
     }
 

@@ -69,6 +69,14 @@ impl BodyTemplate {
         self.compiled.uses(variable)
     }
 
+    /// Whether nothing to see is left of this comment in the form that bodies have it in.
+    pub(crate) fn empties(&self, comment: &str) -> bool {
+        match self.forms.comment {
+            TextForm::Plain => comment.is_empty(),
+            TextForm::Adf => adf::is_empty(comment),
+        }
+    }
+
     /// The names of `case.texts.NAME` in use.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.compiled.texts()

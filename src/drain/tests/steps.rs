@@ -127,6 +127,33 @@ fn comments_are_skipped_where_none_are_configured() {
 }
 
 #[test]
+fn comments_that_would_be_documents_without_content_are_skipped() {
+    let blank = |case: crate::Case| {
+        case.comment("a", " \n\t")
+            .comment("b", "\u{1b}\u{0}")
+            .comment("c", "text")
+    };
+    let mut bench = Bench::new(json!({"textForms": {"comment": "adf"}}));
+    let id = bench.push(blank(case("k")));
+    assert_eq!(
+        bench.run(),
+        ["POST /issues", "GET /issues/1", "POST /issues/1/comments"]
+    );
+    assert_eq!(
+        bench.comments(id),
+        [CommentState::Skipped, CommentState::Skipped, CommentState::Sent]
+    );
+    let mut bench = Bench::new(json!({}));
+    let id = bench.push(blank(case("k")));
+    bench.run();
+    assert_eq!(
+        bench.comments(id),
+        [CommentState::Sent; 3],
+        "texts are sent as they are"
+    );
+}
+
+#[test]
 fn create_only_sends_later_pushes_as_comments_alone() {
     let mut bench = Bench::new(json!({
         "createOnly": true,

@@ -1,7 +1,8 @@
 //! What comes next: the step, the comment, and the incident that it is about.
 
 use super::{Action, Claim, CommentState, Config, Intent, Step, Timestamp};
-use crate::connector::config::OnUncertainCreate;
+use crate::connector::config::{OnUncertainCreate, Operation};
+use crate::model::Comment;
 
 /// The next request of a claimed push. Also where the first step is decided: update what is known, else create.
 pub(crate) fn next(claim: &Claim, config: &Config, now: Timestamp) -> Action {
@@ -40,13 +41,14 @@ pub(crate) fn by_link(claim: &Claim) -> bool {
             .is_some_and(|link| external_id(claim) == Some(link.external_id.as_str()))
 }
 
-/// The comments that will never be sent: empty, already sent under their id, or of a connector without comments.
+/// The comments that will never be sent: empty, also in the form alone that they are sent in; already sent under their id;
+/// or of a connector without comments.
 pub(crate) fn skipped_comments(claim: &Claim, config: &Config) -> Vec<(u32, CommentState)> {
     (0u32..)
         .zip(claim.push.comments.iter().zip(&claim.push.case.comments))
         .filter(|(_, (progress, comment))| {
             progress.state == CommentState::Pending
-                && (config.comment.is_none() || comment.text.is_empty() || progress.already_sent)
+                && (says_nothing(config, comment) || progress.already_sent)
         })
         .map(|(place, _)| (place, CommentState::Skipped))
         .collect()
@@ -118,11 +120,23 @@ pub(super) fn can_find(claim: &Claim, config: &Config) -> bool {
 }
 
 fn next_comment(claim: &Claim, config: &Config) -> Option<u32> {
-    config.comment.as_ref()?;
     (0u32..)
         .zip(claim.push.comments.iter().zip(&claim.push.case.comments))
         .find(|(_, (progress, comment))| {
-            progress.state == CommentState::Pending && !progress.already_sent && !comment.text.is_empty()
+            progress.state == CommentState::Pending
+                && !progress.already_sent
+                && !says_nothing(config, comment)
         })
         .map(|(place, _)| place)
+}
+
+/// Whether nothing of the comment would get to the target.
+fn says_nothing(config: &Config, comment: &Comment) -> bool {
+    let body = |operation: &Operation| {
+        operation
+            .body
+            .as_ref()
+            .is_some_and(|body| body.empties(&comment.text))
+    };
+    comment.text.is_empty() || config.comment.as_ref().is_none_or(body)
 }

@@ -3,6 +3,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, ErrorKind};
+use crate::store::Cause;
 
 /// What can end a piece of work on a connection: PostgreSQL, the way to it, or a rule of the outbox.
 #[derive(Debug)]
@@ -81,11 +82,9 @@ impl Fault {
         }
     }
 
-    /// Whether the server does not take what it was given, however often: a value, a constraint, a limit of its own.
-    pub(super) fn is_refusal(&self) -> bool {
-        let classes = ["22", "23", "54"];
-        self.code()
-            .is_some_and(|code| classes.iter().any(|class| code.code().starts_with(class)))
+    /// What it says of the work that it ended, in a transaction that had been begun.
+    pub(super) fn cause(&self) -> Cause {
+        self.code().map_or(Cause::Any, cause)
     }
 
     pub(super) fn code(&self) -> Option<&SqlState> {
@@ -141,6 +140,20 @@ fn causes(error: &tokio_postgres::Error) -> String {
     text
 }
 
+fn cause(code: &SqlState) -> Cause {
+    let code = code.code();
+    let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+    if is_of(&["22", "23", "54"]) {
+        // A value, a constraint, a limit of its own.
+        Cause::Refusal
+    } else if is_of(&["40", "55", "57"]) && !code.starts_with("57P") {
+        // Locks, other transactions, a statement that took too long: the server is there.
+        Cause::Obstacle
+    } else {
+        Cause::Any
+    }
+}
+
 fn sort(code: &SqlState) -> (ErrorKind, &'static str) {
     match code.code() {
         "53100" => (
@@ -182,5 +195,31 @@ fn sort(code: &SqlState) -> (ErrorKind, &'static str) {
             )
         }
         _ => (ErrorKind::Store, "the database refused the work"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_one_piece_of_work_is_told_from_what_ends_all() {
+        for (code, expected) in [
+            ("22001", Cause::Refusal),
+            ("23514", Cause::Refusal),
+            ("54000", Cause::Refusal),
+            ("40P01", Cause::Obstacle),
+            ("55P03", Cause::Obstacle),
+            ("57014", Cause::Obstacle),
+            ("57P01", Cause::Any),
+            ("57P03", Cause::Any),
+            ("53100", Cause::Any),
+            ("53300", Cause::Any),
+            ("08006", Cause::Any),
+            ("25006", Cause::Any),
+            ("42501", Cause::Any),
+        ] {
+            assert_eq!(cause(&SqlState::from_code(code)), expected, "{code}");
+        }
     }
 }

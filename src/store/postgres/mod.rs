@@ -27,6 +27,7 @@ mod read;
 mod receipt;
 mod record;
 mod row;
+mod spooled;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 mod text;
@@ -121,37 +122,6 @@ impl PostgresStore {
         })
     }
 
-    /// As `enqueue`, once for all calls under this key: later ones return what the first one stored. Keys in `settled` are
-    /// not going to be used again.
-    pub(in crate::store) fn enqueue_once(
-        &self,
-        key: &str,
-        settled: &[String],
-        pushes: Vec<NewPush>,
-        retention: &Retention,
-        now: Timestamp,
-    ) -> Result<Vec<PushId>, Lost> {
-        self.store_pushes(pushes, retention, now, Some((key, settled)))
-    }
-
-    /// Forgets keys as `enqueue_once` does.
-    pub(in crate::store) fn settle(&self, keys: &[String]) -> Result<()> {
-        self.pool.note(|conn| receipt::forget(conn, keys))
-    }
-
-    /// Which of these pushes are not there any more.
-    pub(in crate::store) fn gone(&self, ids: &[PushId]) -> Result<Vec<PushId>> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        self.pool.glance(|conn| {
-            conn.all(
-                "SELECT asked.id FROM unnest($1::bigint[]) AS asked (id) WHERE NOT EXISTS \
-                 (SELECT 1 FROM pushes WHERE pushes.id = asked.id)",
-                &[&ids],
-                |row| get::<i64>(row, 0).map(PushId::from),
-            )
-        })
-    }
-
     fn store_pushes(
         &self,
         pushes: Vec<NewPush>,
@@ -165,12 +135,14 @@ impl PostgresStore {
             .collect::<Result<Vec<_>>>()
             .map_err(Lost::entirely)?;
         let trusted = self.room.take(pushes.len(), retention);
-        let (ids, count) = self.pool.write_or_tell(|conn| {
+        let mut asked = false;
+        let stored = self.pool.write_or_tell(|conn| {
             if let Some((key, settled)) = receipt {
                 receipt::forget(conn, settled)?;
                 if let Some(ids) = receipt::take(conn, key)? {
                     return Ok((ids, None));
                 }
+                asked = true;
             }
             let ids = enqueue::enqueue(conn, &pushes, now)?;
             let mut count = None;
@@ -183,7 +155,8 @@ impl PostgresStore {
                 receipt::write(conn, key, &ids)?;
             }
             Ok((ids, count))
-        })?;
+        });
+        let (ids, count) = stored.map_err(|lost| Lost { asked, ..lost })?;
         if let Some(count) = count {
             self.room.counted(count, retention);
         }

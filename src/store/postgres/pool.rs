@@ -10,7 +10,7 @@ use super::conn::{Conn, Io, STATEMENT_PATIENCE};
 use super::fault::{Fault, Sql};
 use super::mark::{self, End, Mark};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::Lost;
+use crate::store::{Cause, Lost};
 
 /// The connections that one store works on, beside the one that listens.
 const MOST: usize = 4;
@@ -118,7 +118,7 @@ impl Pool {
                     .batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                     .map(|_| None),
             };
-            let mark = begun.map_err(Ended::Undone)?;
+            let mark = begun.map_err(Ended::NotBegun)?;
             let value = work(conn).map_err(Ended::Undone)?;
             match (conn.batch("COMMIT"), mark) {
                 (Ok(_), _) => Ok(value),
@@ -134,32 +134,29 @@ impl Pool {
         loop {
             tries += 1;
             let conn = self.take().map_err(Lost::entirely)?;
-            let fault = match work(&conn) {
+            let (fault, cause) = match work(&conn) {
                 Ok(value) => {
                     self.give_back(conn);
                     return Ok(value);
                 }
+                Err(Ended::NotBegun(fault)) => (self.undo(conn, fault), Cause::Any),
                 Err(Ended::Undone(fault)) => {
-                    match fault.is_broken() || conn.batch("ROLLBACK").is_err() {
-                        true => self.discard(conn),
-                        false => self.give_back(conn),
-                    }
-                    fault
+                    let cause = fault.cause();
+                    (self.undo(conn, fault), cause)
                 }
                 Err(Ended::Unanswered(mark, value)) => {
                     self.discard(conn);
                     let committed = self.was_committed(&mark).map_err(Lost::in_doubt)?;
                     match committed {
                         true => return Ok(value),
-                        false => Fault::Broken("the connection was cut".to_owned()),
+                        false => (Fault::Broken("the connection was cut".to_owned()), Cause::Any),
                     }
                 }
             };
             let again = fault.is_conflict() || fault.is_broken();
             if !again || tries >= TRIES {
-                let refused = fault.is_refusal();
                 return Err(Lost {
-                    refused,
+                    cause,
                     ..Lost::entirely(fault.into_error())
                 });
             }
@@ -167,6 +164,15 @@ impl Pool {
                 std::thread::sleep(Duration::from_micros(fastrand::u64(200..5_000)));
             }
         }
+    }
+
+    /// Leaves nothing of the transaction that the fault ended.
+    fn undo(&self, conn: Conn, fault: Fault) -> Fault {
+        match fault.is_broken() || conn.batch("ROLLBACK").is_err() {
+            true => self.discard(conn),
+            false => self.give_back(conn),
+        }
+        fault
     }
 
     /// What became of a transaction whose commit was sent and not answered.
@@ -285,6 +291,8 @@ impl Pool {
 
 /// How a piece of work ended that is not known to be stored.
 enum Ended<T> {
+    /// It is not; the fault says nothing of the work, which was not come to.
+    NotBegun(Fault),
     /// It is not.
     Undone(Fault),
     /// The commit of the transaction with that mark was sent.

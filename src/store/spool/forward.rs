@@ -16,7 +16,7 @@ use crate::process::{Bell, DrainLock};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::spool::Bundle;
 use crate::store::sqlite::{SqliteStore, random_id};
-use crate::store::{Lost, Retention, Store};
+use crate::store::{Cause, Lost, Retention, Store};
 
 /// How often it is looked for what other processes spooled, and how long a database that fails is left alone.
 const POLL: Duration = Duration::from_secs(1);
@@ -200,7 +200,17 @@ impl Line {
         bundle: &Bundle,
         pushes: Vec<NewPush>,
     ) -> Result<Vec<PushId>, Lost> {
-        let coalesce = coalesces(far, &bundle.name).map_err(Lost::entirely)?;
+        // First of all, whatever else keeps it from being forwarded: it may be there.
+        if bundle.begun
+            && let Some(ids) = far.stored_under(&bundle.key)?
+        {
+            return as_pushed(bundle, ids);
+        }
+        let asked = bundle.begun;
+        let coalesce = coalesces(far, &bundle.name).map_err(|error| Lost {
+            asked,
+            ..Lost::entirely(error)
+        })?;
         let pushes = pushes
             .into_iter()
             .map(|push| NewPush { coalesce, ..push })
@@ -208,18 +218,13 @@ impl Line {
         let settled = self.keys.take_settled();
         let stored = far.enqueue_once(&bundle.key, &settled, pushes, &self.retention, bundle.accepted_at);
         match stored {
-            Ok(ids) if ids.len() == bundle.ids.len() => Ok(ids),
-            Ok(_) => Err(Lost {
-                refused: true,
-                ..Lost::entirely(Error::new(
-                    ErrorKind::Corrupt,
-                    "the database knows the call otherwise than the spool, whose file was copied or put back; look there \
-                     before you retry the push",
-                ))
-            }),
+            Ok(ids) => as_pushed(bundle, ids),
             Err(lost) => {
                 self.keys.settle_again(settled);
-                Err(lost)
+                Err(Lost {
+                    asked: asked || lost.asked,
+                    ..lost
+                })
             }
         }
     }
@@ -227,8 +232,7 @@ impl Line {
     /// Does with a bundle that was not taken what has to be done; the error where nothing can be taken now.
     fn judge(&self, bundle: &Bundle, lost: Lost, held: &mut Held) -> Result<()> {
         // One that was tried before may be there, unless the database itself says that it is not.
-        let asked = lost.error.kind() == ErrorKind::QueueFull;
-        let back = !lost.in_doubt && (asked || !bundle.begun);
+        let back = !lost.in_doubt && (lost.asked || !bundle.begun);
         match judge(&lost) {
             Verdict::Away => {
                 if back {
@@ -265,6 +269,20 @@ impl Line {
         }
         Ok(())
     }
+}
+
+/// What the pushes became, if the call is known there as it is here.
+fn as_pushed(bundle: &Bundle, ids: Vec<PushId>) -> Result<Vec<PushId>, Lost> {
+    if ids.len() == bundle.ids.len() {
+        return Ok(ids);
+    }
+    let message = "the database knows the call otherwise than the spool, whose file was copied or put back; look there \
+                   before you retry the push";
+    Err(Lost {
+        cause: Cause::Refusal,
+        asked: true,
+        ..Lost::entirely(Error::new(ErrorKind::Corrupt, message))
+    })
 }
 
 /// A bundle's pushes, in the words of a log.

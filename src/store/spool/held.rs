@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
 use crate::outbox::ConnectorId;
-use crate::store::Lost;
+use crate::store::{Cause, Lost};
 
 /// How long one is left alone at first, and at most.
 const FIRST: Duration = Duration::from_secs(1);
@@ -24,12 +24,11 @@ pub(super) enum Verdict {
 
 /// Judges why pushes were not stored.
 pub(super) fn judge(lost: &Lost) -> Verdict {
-    match lost.error.kind() {
+    match (lost.cause, lost.error.kind()) {
         _ if lost.in_doubt => Verdict::Away,
-        _ if lost.refused => Verdict::Failed,
-        // The connector was removed.
-        ErrorKind::NotFound => Verdict::Failed,
-        ErrorKind::Busy | ErrorKind::DiskFull | ErrorKind::Closed => Verdict::Away,
+        // Not before it is known that they are not there. What is not found is the connector, which was removed.
+        (Cause::Refusal, _) | (_, ErrorKind::NotFound) if lost.asked => Verdict::Failed,
+        (Cause::Any, ErrorKind::Busy | ErrorKind::DiskFull | ErrorKind::Closed) => Verdict::Away,
         _ => Verdict::Held,
     }
 }
@@ -43,7 +42,8 @@ pub(super) struct Held {
 struct Hold {
     until: Instant,
     lasts: Duration,
-    said: String,
+    /// The kind and the field of the reason; its words may count what changes.
+    said: (ErrorKind, Option<String>),
 }
 
 impl Held {
@@ -55,7 +55,7 @@ impl Held {
 
     /// Leaves the connector alone, twice as long as the last time; true when the reason is a new one.
     pub(super) fn add(&mut self, connector: ConnectorId, why: &Error, now: Instant) -> bool {
-        let why = why.to_string();
+        let why = (why.kind(), why.field().map(str::to_owned));
         let last = self.connectors.get(&connector);
         let lasts = last.map_or(FIRST, |hold| (hold.lasts * 2).min(LONGEST));
         let new = last.is_none_or(|hold| hold.said != why);
@@ -80,7 +80,10 @@ mod tests {
 
     #[test]
     fn only_what_concerns_everybody_holds_up_everybody() {
-        let lost = |kind| Lost::entirely(Error::new(kind, "why"));
+        let lost = |kind| Lost {
+            asked: true,
+            ..Lost::entirely(Error::new(kind, "why"))
+        };
         for (kind, verdict) in [
             (ErrorKind::Busy, Verdict::Away),
             (ErrorKind::DiskFull, Verdict::Away),
@@ -91,11 +94,21 @@ mod tests {
         ] {
             assert_eq!(judge(&lost(kind)), verdict, "{kind}");
         }
-        let refused = Lost {
-            refused: true,
-            ..lost(ErrorKind::Store)
-        };
-        assert_eq!(judge(&refused), Verdict::Failed);
+        for (cause, asked, kind, verdict) in [
+            (Cause::Refusal, true, ErrorKind::Store, Verdict::Failed),
+            (Cause::Refusal, false, ErrorKind::Store, Verdict::Held),
+            (Cause::Any, false, ErrorKind::NotFound, Verdict::Held),
+            (Cause::Obstacle, true, ErrorKind::Busy, Verdict::Held),
+            (Cause::Obstacle, false, ErrorKind::Busy, Verdict::Held),
+            (Cause::Any, false, ErrorKind::Busy, Verdict::Away),
+        ] {
+            let lost = Lost {
+                cause,
+                asked,
+                ..lost(kind)
+            };
+            assert_eq!(judge(&lost), verdict, "{cause:?} {asked} {kind}");
+        }
         assert_eq!(
             judge(&Lost::in_doubt(Error::new(ErrorKind::Store, "why"))),
             Verdict::Away
@@ -114,9 +127,14 @@ mod tests {
             assert_eq!(held.present(almost), [one], "{seconds}");
             now += Duration::from_secs(seconds);
             assert_eq!(held.present(now), []);
-            assert!(!held.add(one, &why("full"), now));
+            // What it counts may change meanwhile.
+            assert!(!held.add(one, &why(&format!("full: {seconds}")), now));
         }
-        assert!(held.add(one, &why("fuller"), now));
+        assert!(held.add(one, &why("full").at("case"), now), "another field");
+        assert!(
+            held.add(one, &Error::new(ErrorKind::Config, "full"), now),
+            "another kind"
+        );
         assert!(held.add(other, &why("full"), now));
         held.remove(one);
         assert_eq!(held.present(now), [other]);

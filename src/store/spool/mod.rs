@@ -301,6 +301,8 @@ impl Store for SpooledStore {
     /// With those in the spool, as queued ones.
     fn counts(&self) -> Result<Vec<Counts>> {
         let mut counts = self.far()?.counts()?;
+        // What was tried is not among what is ready there.
+        let waiting = self.near.oldest_waiting()?;
         let place = |state: PushState| PushState::ALL.iter().position(|one| *one == state);
         for own in self.near.counts()? {
             let Some(there) = counts.iter_mut().find(|there| there.connector == own.connector) else {
@@ -321,7 +323,9 @@ impl Store for SpooledStore {
                 }
                 there.ready |= from > 0 && as_state == PushState::Queued;
             }
-            there.oldest_at = [there.oldest_at, own.oldest_at].into_iter().flatten().min();
+            let first = waiting.iter().find(|(connector, _)| *connector == own.connector);
+            let oldest = [there.oldest_at, own.oldest_at, first.map(|(_, at)| *at)];
+            there.oldest_at = oldest.into_iter().flatten().min();
         }
         Ok(counts)
     }

@@ -1,5 +1,7 @@
 //! What is the spool's own: numbers, order, and that nothing is stored twice wherever it is cut off.
 
+mod refusals;
+
 use super::*;
 use crate::outbox::decision;
 use crate::store::conformance::conformance_suite;
@@ -105,10 +107,11 @@ impl Scene {
         ids.into_iter().map(mirrored).collect()
     }
 
-    fn sql(&self, sql: &str) {
+    /// What it printed.
+    fn sql(&self, sql: &str) -> String {
         let (_, schema) = self.url.split_once("schema=").unwrap();
         let server = server::shared().unwrap();
-        server.sql(&format!("SET search_path TO {schema}; {sql}"));
+        server.sql(&format!("SET search_path TO {schema}; {sql}"))
     }
 
     /// Lets a store forward until nothing waits.

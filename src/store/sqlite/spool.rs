@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS spooled (
   forwarded_to INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS spooled_here ON spooled (push_id) WHERE forwarded_to IS NULL;
-CREATE INDEX IF NOT EXISTS spooled_keys ON spooled (key) WHERE forwarded_to IS NULL;";
+CREATE INDEX IF NOT EXISTS spooled_keys ON spooled (key) WHERE forwarded_to IS NULL;
+CREATE INDEX IF NOT EXISTS pushes_spooled ON pushes (connector_id, id) WHERE state = 'queued';";
 
 /// Under this name in `meta` stands the number of the database that the spool belongs to.
 const SPOOL_OF: &str = "spool_of";
@@ -174,6 +175,17 @@ impl SqliteStore {
             Ok(heads
                 .iter()
                 .any(|head| !head.refused || connectors.contains(&head.connector)))
+        })
+    }
+
+    /// When the first of each connector was accepted of those that wait to be forwarded.
+    pub(crate) fn oldest_waiting(&self) -> Result<Vec<(ConnectorId, Timestamp)>> {
+        self.db.read(|conn| {
+            let heads = heads(conn)?;
+            Ok(heads
+                .iter()
+                .map(|head| (head.connector, head.accepted_at))
+                .collect())
         })
     }
 
@@ -348,7 +360,17 @@ struct Head {
     key: String,
     /// The database did not take it when it was last tried, and said why.
     refused: bool,
+    accepted_at: Timestamp,
 }
+
+const HEADS: &str = "SELECT p.connector_id, p.id, s.key, p.error_code IS NOT NULL, p.created_at FROM (\
+   SELECT c.id AS connector, \
+     (SELECT id FROM pushes WHERE connector_id = c.id AND state = 'queued' ORDER BY id LIMIT 1) AS waits, \
+     (SELECT id FROM pushes WHERE connector_id = c.id AND state = 'sending' AND state <> 'queued' \
+      ORDER BY id LIMIT 1) AS goes \
+   FROM connectors AS c) AS first \
+ JOIN pushes AS p ON p.id = min(coalesce(waits, goes), coalesce(goes, waits)) \
+ JOIN spooled AS s ON s.push_id = p.id AND s.forwarded_to IS NULL";
 
 /// Those of all connectors, by an index each, however many wait behind them.
 fn heads(conn: &Connection) -> Sql<Vec<Head>> {
@@ -361,25 +383,15 @@ fn heads(conn: &Connection) -> Sql<Vec<Head>> {
     if any.is_none() {
         return Ok(Vec::new());
     }
-    all(
-        conn,
-        "SELECT p.connector_id, p.id, s.key, p.error_code IS NOT NULL FROM (\
-           SELECT c.id AS connector, \
-             (SELECT id FROM pushes WHERE connector_id = c.id AND state = 'queued' ORDER BY id LIMIT 1) AS waits, \
-             (SELECT id FROM pushes WHERE connector_id = c.id AND state = 'sending' ORDER BY id LIMIT 1) AS goes \
-           FROM connectors AS c) AS first \
-         JOIN pushes AS p ON p.id = min(coalesce(waits, goes), coalesce(goes, waits)) \
-         JOIN spooled AS s ON s.push_id = p.id AND s.forwarded_to IS NULL",
-        [],
-        |row| {
-            Ok(Head {
-                connector: ConnectorId(row.get(0)?),
-                id: row.get(1)?,
-                key: row.get(2)?,
-                refused: row.get(3)?,
-            })
-        },
-    )
+    all(conn, HEADS, [], |row| {
+        Ok(Head {
+            connector: ConnectorId(row.get(0)?),
+            id: row.get(1)?,
+            key: row.get(2)?,
+            refused: row.get(3)?,
+            accepted_at: super::row::time(row, 4)?,
+        })
+    })
 }
 
 fn begin(conn: &Connection, id: PushId) -> Sql<()> {
@@ -414,4 +426,37 @@ fn note(conn: &Connection, id: PushId, why: &Error, class: FailureClass) -> Sql<
         ],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, RETENTION, TempDir, connector, plan, pushes};
+    use super::*;
+
+    #[test]
+    fn the_first_of_each_connector_is_found_by_an_index() {
+        let dir = TempDir::new();
+        let store = SqliteStore::open_spool(&dir.path("spool")).unwrap();
+        let id = connector(&store, &[]).unwrap().id;
+        let new = pushes(id, (0..10_000).map(|n| n.to_string()));
+        store.spool("k", new, false, &RETENTION, NOW).unwrap();
+        for analysed in [false, true] {
+            if analysed {
+                store
+                    .db
+                    .with_writer(|conn| Ok(conn.execute_batch("ANALYZE")?))
+                    .unwrap();
+            }
+            let plan = store.db.with_writer(|conn| plan(conn, HEADS)).unwrap();
+            for index in ["pushes_spooled", "pushes_state"] {
+                assert!(plan.contains(index), "{plan}");
+            }
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            let mut scans = plan.lines().filter(|line| line.starts_with("SCAN"));
+            assert!(
+                scans.all(|scan| format!("{scan} ").starts_with("SCAN c ")),
+                "{plan}"
+            );
+        }
+    }
 }

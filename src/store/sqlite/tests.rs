@@ -57,7 +57,7 @@ conformance_suite!(super::with_store);
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-const RETENTION: Retention = Retention {
+pub(super) const RETENTION: Retention = Retention {
     max_queued: 1_000_000,
     history_age: Duration::from_secs(3_600),
     history_count: 1_000,
@@ -77,7 +77,7 @@ pub(super) fn connector(store: &SqliteStore, secrets: &[(&str, &str)]) -> Result
     store.put_connector(&connector, NOW)
 }
 
-fn pushes(connector: ConnectorId, cases: impl Iterator<Item = String>) -> Vec<NewPush> {
+pub(super) fn pushes(connector: ConnectorId, cases: impl Iterator<Item = String>) -> Vec<NewPush> {
     cases
         .map(|id| NewPush {
             connector,
@@ -451,8 +451,7 @@ fn nothing_is_scanned_or_sorted() {
             let plan = store.db.with_writer(|conn| plan(conn, sql)).unwrap();
             assert!(plan.contains(index), "{sql}\n{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
-            let scans = plan.lines().filter(|line| line.starts_with("SCAN"));
-            for scan in scans {
+            for scan in plan.lines().filter(|line| line.starts_with("SCAN")) {
                 // In the order of the index, and ended by its LIMIT.
                 let bounded = sql == history::PRUNE_OLDEST && scan.contains("pushes_finished");
                 assert!(bounded, "{sql}\n{plan}");
@@ -461,7 +460,7 @@ fn nothing_is_scanned_or_sorted() {
     }
 }
 
-fn plan(conn: &Connection, sql: &str) -> Sql<String> {
+pub(super) fn plan(conn: &Connection, sql: &str) -> Sql<String> {
     let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     for n in 1..=statement.parameter_count() {
         statement.raw_bind_parameter(n, 1)?;
