@@ -29,7 +29,7 @@ impl BodyTemplate {
         forms: TextForms,
     ) -> Result<BodyTemplate> {
         let compiled = Compiled::new(slot, field, text)?;
-        let sound = sound::is_sound(&compiled);
+        let sound = sound::is_sound(&compiled, |body| check_json(body).is_ok());
         let template = BodyTemplate {
             compiled,
             forms,
@@ -179,7 +179,7 @@ fn sample_value(variable: &Variable, sample: &str) -> String {
 }
 
 /// A sentence with line and column where the text is not JSON; escapes of half a character are not either.
-pub(super) fn check_json(text: &str) -> Result<(), String> {
+fn check_json(text: &str) -> Result<(), String> {
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         return Err(format!("{error}{}", near(text, error.line(), error.column())));
     }
