@@ -15,6 +15,8 @@ SMALL := $(filter dist slim,$(PROFILE))
 RELR = $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
 SOFT := $(foreach crate,aes sha1 sha2,--cfg $(crate)_backend=\"soft\") $(foreach crate,aes sha2,--cfg $(crate)_backend_soft=\"compact\")
 SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(SOFT) $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
+# What a slim library has all the same: cargo features, with commas between them.
+PARTS ?=
 WITH = $(if $(filter slim,$(PROFILE)),--no-default-features)
 BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
@@ -172,8 +174,8 @@ fresh: needs-rust needs-python ## follow the README word by word in a Debian roo
 	python3 tests/release/fresh.py $(ARGS)
 
 install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
-	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(WITH)
-	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)" $(WITH)
+	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(WITH) $(if $(WITH),--features "$(PARTS)")
+	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)" $(WITH) $(if $(WITH),$(PARTS))
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
