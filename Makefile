@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 FEATURES := --features cli
-# How `make install` builds: dist, or slim for a smaller library without PKCS #12; dev and release work too.
+# How `make install` builds: dist, or slim for a smaller library that lacks some parts; dev and release work too.
 PROFILE ?= dist
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PYTHON_ENV := $(TARGET)/python
@@ -10,11 +10,13 @@ CHECK_ENV := $(TARGET)/check
 BUILT := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 # What makes an installed library smaller. With frame pointers the tables for unwinding shrink by more than the code grows,
 # and debuggers find their way through the C code, which has none. Packed relocations need glibc 2.36 where it runs.
-# The crate aes opens encrypted key files and nothing else: what is sent and stored goes through ring.
+# The crates aes, sha1 and sha2 open encrypted key files and nothing else: what is sent and stored goes through ring.
 SMALL := $(filter dist slim,$(PROFILE))
 RELR = $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
-SOFT_AES := --cfg aes_backend=\"soft\" --cfg aes_backend_soft=\"compact\"
-SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(SOFT_AES) $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
+SOFT := $(foreach crate,aes sha1 sha2,--cfg $(crate)_backend=\"soft\") $(foreach crate,aes sha2,--cfg $(crate)_backend_soft=\"compact\")
+SMALLER = $(if $(SMALL),RUSTFLAGS="$(strip $(RUSTFLAGS) -C force-frame-pointers=yes $(SOFT) $(RELR))" CFLAGS="$(strip $(CFLAGS) -fno-asynchronous-unwind-tables)")
+# What a slim library has all the same: cargo features, with commas between them.
+PARTS ?=
 WITH = $(if $(filter slim,$(PROFILE)),--no-default-features)
 BENCH_ENV := $(PYTHON_ENV)-bench
 LIVE_CASEHOOK = "$$($(CARGO) metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/casehook"
@@ -34,6 +36,7 @@ test: test-rust test-python test-postgres ## every test that needs nothing but t
 
 test-rust: needs-rust
 	$(CARGO) test --workspace $(FEATURES) $(NO_FAIL_FAST)
+	$(CARGO) test -q -p casehook --no-default-features --lib $(NO_FAIL_FAST) -- slim
 
 test-postgres: needs-rust $(PYTHON_ENV)/ready ## the store in PostgreSQL, in all languages, on a server of the tests' own (skipped where PostgreSQL is not installed)
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
@@ -98,6 +101,7 @@ audit: needs-rust ## known vulnerabilities of the dependencies (cargo-audit; AUD
 check: needs-rust needs-lint needs-venv $(CHECK_ENV)/ready ## formatting, lints, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy -p casehook-c --no-default-features -- -D warnings
 	rm -rf $(TARGET)/doc/casehook
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) test -q -p casehook-c --test header
@@ -170,8 +174,8 @@ fresh: needs-rust needs-python ## follow the README word by word in a Debian roo
 	python3 tests/release/fresh.py $(ARGS)
 
 install: needs-rust needs-python ## the C library, its header, casehook.pc and bill of materials, to PREFIX (/usr/local), LIBDIR, DESTDIR
-	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(WITH)
-	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)" $(WITH)
+	$(SMALLER) $(CARGO) build -p casehook-c --profile $(PROFILE) $(WITH) $(if $(WITH),--features "$(PARTS)")
+	sh bindings/c/install.sh "$$($(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/$(BUILT)" $(WITH) $(if $(WITH),$(PARTS))
 
 needs-rust:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

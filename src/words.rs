@@ -18,6 +18,17 @@ pub(crate) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clo
     }
 }
 
+/// A few words in their order, each once.
+pub(crate) fn in_order<T: Ord>(words: impl Iterator<Item = T>) -> Vec<T> {
+    let mut ordered = Vec::new();
+    for word in words {
+        if let Err(at) = ordered.binary_search(&word) {
+            ordered.insert(at, word);
+        }
+    }
+    ordered
+}
+
 /// What a JSON value is, in words.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {

@@ -237,10 +237,11 @@ pub(super) fn unknown_key(at: &Exchange<'_>) -> Option<String> {
     }
     let mut keys = Vec::new();
     names(&body, &mut keys);
-    keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
     let key = keys
         .into_iter()
-        .find(|key| key.len() > 1 && told.contains(key.as_str()))?;
+        .rev()
+        .filter(|key| key.len() > 1 && told.contains(key.as_str()))
+        .max_by_key(String::len)?;
     Some(format!(
         "the target does not take the key `{key}` of the body: rename it in {}Json or take it out{}",
         at.stem(),

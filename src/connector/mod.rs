@@ -232,14 +232,8 @@ impl Connector {
     pub(crate) fn origins(&self) -> Vec<String> {
         let urls = self.config.request_urls().map(|url| url.sample());
         let proxy = self.config.own_proxy().and_then(ProxyPolicy::url);
-        let mut origins: Vec<String> = urls
-            .chain(self.config.token_url())
-            .chain(&proxy)
-            .map(|url| url.origin().ascii_serialization())
-            .collect();
-        origins.sort();
-        origins.dedup();
-        origins
+        let urls = urls.chain(self.config.token_url()).chain(&proxy);
+        words::in_order(urls.map(|url| url.origin().ascii_serialization()))
     }
 
     /// Secrets read (references resolved), headers made: ready to render requests.

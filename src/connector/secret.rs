@@ -154,8 +154,7 @@ impl Secrets {
         }
         // A proxy has nothing to do with how the target is logged in to.
         let names = self.values.iter().map(|(name, _)| *name);
-        let mut given: Vec<&str> = names.filter(|name| !name.starts_with("proxy")).collect();
-        given.sort_unstable();
+        let given: Vec<&str> = words::in_order(names.filter(|name| !name.starts_with("proxy")));
         let allowed: [&[&str]; 7] = [
             &[],
             &["password", "user"],

@@ -87,17 +87,19 @@ impl Traffic {
         let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).fold(0, u64::saturating_add);
         let mut exchanges: Vec<ExchangeStats> = Vec::new();
         for tally in tallies {
-            let same = |known: &&mut ExchangeStats| (known.step, known.class) == (tally.step, tally.class);
-            match exchanges.iter_mut().find(same) {
-                Some(known) => known.count += tally.count,
-                None => exchanges.push(ExchangeStats {
-                    step: tally.step,
-                    class: tally.class,
-                    count: tally.count,
-                }),
+            let key = (tally.step, tally.class);
+            match exchanges.binary_search_by_key(&key, |known| (known.step, known.class)) {
+                Ok(at) => exchanges[at].count += tally.count,
+                Err(at) => exchanges.insert(
+                    at,
+                    ExchangeStats {
+                        step: tally.step,
+                        class: tally.class,
+                        count: tally.count,
+                    },
+                ),
             }
         }
-        exchanges.sort_by_key(|entry| (entry.step, entry.class));
         let within = |bound: u64| {
             let inside = tallies
                 .iter()

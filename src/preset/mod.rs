@@ -5,10 +5,8 @@ mod form;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
 use std::sync::LazyLock;
 
-use flate2::bufread::GzDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -101,21 +99,14 @@ struct Overlay {
     config: Map<String, Value>,
 }
 
-/// The presets there are, by name.
+/// The presets there are, by name; none without the cargo feature `presets`.
 ///
 /// ```
 /// let jira = casehook::presets().iter().find(|preset| preset.name == "jira-cloud").unwrap();
 /// assert!(jira.parameters.iter().any(|parameter| parameter.name == "site" && parameter.is_required()));
 /// ```
 pub fn presets() -> &'static [Preset] {
-    static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
-        // Files of this package, all read by the tests: neither step fails.
-        let mut text = String::new();
-        let _ = GzDecoder::new(PACKED).read_to_string(&mut text);
-        let mut presets: Vec<Preset> = serde_json::from_str(&text).unwrap_or_default();
-        presets.sort_by(|a, b| a.name.cmp(&b.name));
-        presets
-    });
+    static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(unpacked);
     &PRESETS
 }
 
@@ -137,6 +128,11 @@ pub fn presets() -> &'static [Preset] {
 /// [`ErrorKind::NotFound`] lists the presets; [`ErrorKind::Argument`] names a parameter that is missing, not known or
 /// cannot be used, and lists those that there are. No error shows a credential.
 pub fn preset(name: &str, values: &[(&str, &str)]) -> Result<String> {
+    if cfg!(not(feature = "presets")) {
+        let message =
+            "this casehook was built without presets (cargo feature presets): write the connector's document";
+        return Err(Error::new(ErrorKind::NotFound, message).at("preset"));
+    }
     let preset = presets().iter().find(|preset| preset.name == name);
     let document = preset.ok_or_else(|| unknown(name))?.document(values)?;
     serde_json::to_string_pretty(&document)
@@ -151,5 +147,30 @@ fn unknown(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, message).at("preset")
 }
 
-/// The files in `data`, in one array.
-const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/presets.json.gz"));
+#[cfg(feature = "presets")]
+fn unpacked() -> Vec<Preset> {
+    use std::io::Read;
+
+    /// The files in `data`, in one array.
+    const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/presets.json.gz"));
+    // Files of this package, all read by the tests: neither step fails.
+    let mut text = String::new();
+    let _ = flate2::bufread::GzDecoder::new(PACKED).read_to_string(&mut text);
+    let mut presets: Vec<Preset> = serde_json::from_str(&text).unwrap_or_default();
+    presets.sort_by(|a, b| a.name.cmp(&b.name));
+    presets
+}
+
+#[cfg(not(feature = "presets"))]
+fn unpacked() -> Vec<Preset> {
+    Vec::new()
+}
+
+#[cfg(all(test, not(feature = "presets")))]
+#[test]
+fn a_slim_build_has_no_presets_and_says_so() {
+    assert!(presets().is_empty());
+    let error = preset("jira-cloud", &[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.message().contains("built without presets"), "{error}");
+}

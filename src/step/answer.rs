@@ -167,7 +167,7 @@ fn decoded(answer: &Answer) -> Result<&str, Unusable> {
         Some(BodyFault::Encoding(encoding)) => {
             return Err(unusable(
                 "encoding",
-                format!("the answer has the content encoding `{encoding}`; only gzip was offered"),
+                format!("the answer has the content encoding `{encoding}`, which was not offered"),
             ));
         }
         Some(BodyFault::Broken(why)) => {

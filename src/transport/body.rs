@@ -2,8 +2,6 @@
 
 use std::io::Read;
 
-use flate2::bufread::GzDecoder;
-
 use super::BodyFault;
 
 /// How much is read at once, in bytes.
@@ -26,7 +24,14 @@ pub(super) fn read(mut from: impl Read, limit: u64) -> (Vec<u8>, Option<std::io:
     }
 }
 
-/// Takes off the encodings named by `Content-Encoding`; only gzip is known (R22).
+/// What answers may be encoded with, as requests say it.
+pub(super) const ACCEPTED: &str = if cfg!(feature = "gzip") {
+    "gzip"
+} else {
+    "identity"
+};
+
+/// Takes off the encodings named by `Content-Encoding`; only gzip is known (R22), and that with the feature `gzip`.
 ///
 /// `raw` holds at most one piece more than `limit`.
 pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>, Option<BodyFault>) {
@@ -42,6 +47,7 @@ pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>,
     match (applied.next(), applied.next()) {
         _ if raw.is_empty() => (raw, None),
         (None, _) => (raw, None),
+        #[cfg(feature = "gzip")]
         (Some("gzip" | "x-gzip"), None) => {
             let (mut plain, broken) = gunzip(&raw, limit);
             if cut(&mut plain, limit) {
@@ -56,11 +62,12 @@ pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>,
     }
 }
 
+#[cfg(feature = "gzip")]
 /// All members of a gzip file; what follows the last one is ignored, as curl and Node.js do.
 fn gunzip(mut raw: &[u8], limit: u64) -> (Vec<u8>, Option<std::io::Error>) {
     let mut plain = Vec::new();
     loop {
-        let mut member = GzDecoder::new(raw);
+        let mut member = flate2::bufread::GzDecoder::new(raw);
         let (part, error) = read(&mut member, limit.saturating_sub(plain.len() as u64));
         plain.extend_from_slice(&part);
         raw = member.into_inner();

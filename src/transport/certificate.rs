@@ -1,13 +1,12 @@
 //! What a certificate says of itself: enough to judge the ones that webpki does not take.
 
-use x509_cert::certificate::{CertificateInner, Raw};
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode, Encode, Tag, Tagged};
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
+use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
+use der::{Tag, Tagged};
 
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+use super::walk::{Broken, Walk, numbered, oid};
+
+const COMMON_NAME: ObjectIdentifier = oid("2.5.4.3");
+const SUBJECT_ALT_NAME: ObjectIdentifier = oid("2.5.29.17");
 
 /// What is read out of a certificate. Its signature is not looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,40 +23,115 @@ pub(super) struct Facts {
 
 /// Reads a certificate of any version; none when it is not one.
 pub(super) fn facts(der: &[u8]) -> Option<Facts> {
-    let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
-    let body = certificate.tbs_certificate();
-    let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
-    let common_names = body
-        .subject()
-        .iter()
-        .filter(|attribute| attribute.oid == COMMON_NAME)
-        .filter(|attribute| {
-            matches!(
-                attribute.value.tag(),
-                Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::TeletexString
-            )
-        })
-        .filter_map(|attribute| String::from_utf8(attribute.value.value().to_vec()).ok())
-        .collect();
-    let names = body
-        .extensions()
-        .into_iter()
-        .flatten()
-        .find(|extension| extension.extn_id == SUBJECT_ALT_NAME)
-        .map(|extension| SubjectAltName::from_der(extension.extn_value.as_bytes()));
-    let has_dns_names = match names {
-        None => false,
-        Some(Ok(names)) => names.0.iter().any(|name| matches!(name, GeneralName::DnsName(_))),
-        // What cannot be read might hold names.
-        Some(Err(_)) => true,
-    };
-    Some(Facts {
-        not_before: seconds(body.validity().not_before)?,
-        not_after: seconds(body.validity().not_after)?,
-        public_key: body.subject_public_key_info().to_der().ok()?,
+    read(der).ok()
+}
+
+/// `Certificate`.
+fn read(der: &[u8]) -> Result<Facts, Broken> {
+    let mut certificate = Walk::sequence(der)?;
+    let facts = body(certificate.enter(Tag::Sequence)?)?;
+    let _algorithm = certificate.algorithm()?;
+    let _signature = certificate.value(Tag::BitString)?;
+    certificate.end()?;
+    Ok(facts)
+}
+
+/// `TBSCertificate`.
+fn body(mut body: Walk<'_>) -> Result<Facts, Broken> {
+    let mut serial = body.any()?;
+    if serial.tag() == numbered(0, true) {
+        // That was the version.
+        serial = body.any()?;
+    }
+    if serial.tag() != Tag::Integer {
+        return Err(Broken);
+    }
+    let _algorithm = body.algorithm()?;
+    let _issuer = body.enter(Tag::Sequence)?;
+    let mut validity = body.enter(Tag::Sequence)?;
+    let (not_before, not_after) = (seconds(validity.any()?)?, seconds(validity.any()?)?);
+    validity.end()?;
+    let common_names = common_names(body.enter(Tag::Sequence)?)?;
+    let public_key = body.whole(Tag::Sequence)?.to_vec();
+    let mut has_dns_names = false;
+    while let Some(field) = body.optional()? {
+        if field.tag() == numbered(3, true) {
+            has_dns_names = extensions(Walk::sequence(field.value())?)?;
+        }
+    }
+    Ok(Facts {
+        not_before,
+        not_after,
+        public_key,
         common_names,
         has_dns_names,
     })
+}
+
+/// `Time`, in Unix seconds.
+fn seconds(time: AnyRef<'_>) -> Result<i64, Broken> {
+    let since = match time.tag() {
+        Tag::UtcTime => time.decode_as::<UtcTime>().map(|time| time.to_unix_duration()),
+        _ => time
+            .decode_as::<GeneralizedTime>()
+            .map(|time| time.to_unix_duration()),
+    };
+    let since = since.map_err(|_| Broken)?;
+    i64::try_from(since.as_secs()).map_err(|_| Broken)
+}
+
+/// Those of a `Name` that are UTF-8, or text that is the same in it.
+fn common_names(mut name: Walk<'_>) -> Result<Vec<String>, Broken> {
+    let mut found = Vec::new();
+    while !name.is_at_end() {
+        let mut attributes = name.enter(Tag::Set)?;
+        while !attributes.is_at_end() {
+            let mut attribute = attributes.enter(Tag::Sequence)?;
+            let (kind, value) = (attribute.oid()?, attribute.any()?);
+            attribute.end()?;
+            let readable = matches!(
+                value.tag(),
+                Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::TeletexString
+            );
+            if kind == COMMON_NAME && readable {
+                found.extend(String::from_utf8(value.value().to_vec()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether there are DNS names among the `Extensions`.
+fn extensions(mut extensions: Walk<'_>) -> Result<bool, Broken> {
+    let mut has_dns_names = false;
+    while !extensions.is_at_end() {
+        let mut extension = extensions.enter(Tag::Sequence)?;
+        let kind = extension.oid()?;
+        let mut value = extension.any()?;
+        if value.tag() == Tag::Boolean {
+            // That was whether it is critical.
+            value = extension.any()?;
+        }
+        extension.end()?;
+        if value.tag() != Tag::OctetString {
+            return Err(Broken);
+        }
+        if kind == SUBJECT_ALT_NAME {
+            // What cannot be read might hold names.
+            has_dns_names |= dns_names(value.value()).unwrap_or(true);
+        }
+    }
+    Ok(has_dns_names)
+}
+
+/// Whether there are some among these `GeneralNames`.
+fn dns_names(names: &[u8]) -> Result<bool, Broken> {
+    let mut names = Walk::sequence(names)?;
+    let mut found = false;
+    while let Some(name) = names.optional()? {
+        found |= name.tag() == numbered(2, false);
+    }
+    Ok(found)
 }
 
 impl Facts {

@@ -4,6 +4,7 @@ use ureq::http::{self, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
+use super::body::ACCEPTED;
 use super::phase::Exchange;
 use super::{Failure, FailureKind, HeaderField, Method, Request, redirect};
 
@@ -78,7 +79,7 @@ pub(super) fn write(
     let host = HeaderValue::from_str(host).map_err(|_| bad_header("Host"))?;
     head.headers_mut().insert("host", host);
     head.headers_mut()
-        .insert("accept-encoding", HeaderValue::from_static("gzip"));
+        .insert("accept-encoding", HeaderValue::from_static(ACCEPTED));
     // Room for method, version, separators and the end of the head.
     exchange.longest_line = longest + 64;
     Ok(head)

@@ -4,9 +4,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use pkcs8::EncryptedPrivateKeyInfoRef;
-use pkcs8::der::Decode;
-use pkcs8::pkcs5::EncryptionScheme;
 use ring::digest;
 use rustls::crypto::ring as provider;
 use rustls::sign::CertifiedKey;
@@ -15,13 +12,13 @@ use rustls_pki_types::{
 };
 use zeroize::Zeroizing;
 
-use super::pem::{self, Section, WRONG_PASSPHRASE};
+#[cfg(feature = "encrypted-keys")]
+use super::encrypted::opened;
+use super::flaw::{Flaw, flaw};
+#[cfg(not(feature = "encrypted-keys"))]
+use super::no_encryption::opened;
+use super::pem::{self, Section};
 use super::{certificate, roots};
-use crate::model::limits::KEY_ITERATIONS;
-
-/// What scrypt may take to open a key, in bytes, and how often; OpenSSL makes keys that take 16 MiB, once.
-const SCRYPT_BYTES: u64 = 64 * 1024 * 1024;
-const SCRYPT_PARALLEL: u16 = 4;
 
 /// A certificate chain and the key that fits it. Two are equal when certificates are; prints without the key.
 #[derive(Clone)]
@@ -30,14 +27,6 @@ pub(crate) struct Identity {
     digest: [u8; 32],
     not_before: i64,
     not_after: i64,
-}
-
-/// Why there is no identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Flaw {
-    /// The secret at fault: `crt`, `key`, `pfx` or `password`.
-    pub(crate) secret: &'static str,
-    pub(crate) message: String,
 }
 
 impl Identity {
@@ -94,13 +83,6 @@ impl Identity {
     }
 }
 
-pub(super) fn flaw(secret: &'static str, message: impl Into<String>) -> Flaw {
-    Flaw {
-        secret,
-        message: message.into(),
-    }
-}
-
 fn chain(crt: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let right = "give the certificate as PEM (-----BEGIN CERTIFICATE-----), in base64";
     let text = pem::text(crt).ok_or_else(|| format!("this is not PEM: {right}"))?;
@@ -140,72 +122,10 @@ fn private_key(key: &str, passphrase: Option<&str>) -> Result<PrivateKeyDer<'sta
 
 /// The key's bytes, decrypted where need be. A passphrase for a key that is not encrypted is ignored.
 fn plain(section: &Section, passphrase: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Flaw> {
-    let by_headers = section.is_encrypted();
-    if !by_headers && section.label != "ENCRYPTED PRIVATE KEY" {
-        return Ok(section.der.clone());
+    if section.is_encrypted() || section.label == "ENCRYPTED PRIVATE KEY" {
+        return opened(section, passphrase);
     }
-    let passphrase = passphrase.ok_or_else(|| {
-        flaw(
-            "password",
-            "the key is encrypted: give its passphrase as the secret password",
-        )
-    })?;
-    if by_headers {
-        let plain = section
-            .decrypt(passphrase)
-            .map_err(|message| flaw("password", message))?;
-        // One wrong passphrase in 256 leaves bytes that only look as if they had been padded.
-        return match plain.first() {
-            Some(0x30) => Ok(plain),
-            _ => Err(flaw("password", WRONG_PASSPHRASE)),
-        };
-    }
-    let info = EncryptedPrivateKeyInfoRef::from_der(&section.der)
-        .map_err(|_| flaw("key", "the encrypted key cannot be read"))?;
-    check_cost(&info.encryption_algorithm)?;
-    let opened = info.decrypt(passphrase).map_err(|error| match error {
-        pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
-            flaw("password", WRONG_PASSPHRASE)
-        }
-        _ => flaw(
-            "key",
-            "the key is encrypted in a way that is not supported; convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc`",
-        ),
-    })?;
-    Ok(Zeroizing::new(opened.as_bytes().to_vec()))
-}
-
-/// Refuses a key that would take long, or much memory, to open.
-fn check_cost(scheme: &EncryptionScheme) -> Result<(), Flaw> {
-    let EncryptionScheme::Pbes2(parameters) = scheme else {
-        // Its counter has 16 bits.
-        return Ok(());
-    };
-    if let Some(pbkdf2) = parameters.kdf.pbkdf2()
-        && pbkdf2.iteration_count > KEY_ITERATIONS
-    {
-        let message = format!(
-            "opening the key takes {} iterations; at most {KEY_ITERATIONS} are allowed, as \
-             `openssl pkcs8 -topk8 -v2 aes-256-cbc` makes it",
-            pbkdf2.iteration_count
-        );
-        return Err(flaw("key", message));
-    }
-    if let Some(scrypt) = parameters.kdf.scrypt() {
-        let memory = scrypt
-            .cost_parameter
-            .saturating_mul(128)
-            .saturating_mul(u64::from(scrypt.block_size));
-        if memory > SCRYPT_BYTES || scrypt.parallelization > SCRYPT_PARALLEL {
-            let message = format!(
-                "opening the key takes {memory} bytes of memory, {} times; at most {SCRYPT_BYTES}, {SCRYPT_PARALLEL} \
-                 times, are allowed, as `openssl pkcs8 -topk8 -scrypt` makes it",
-                scrypt.parallelization
-            );
-            return Err(flaw("key", message));
-        }
-    }
-    Ok(())
+    Ok(section.der.clone())
 }
 
 impl PartialEq for Identity {

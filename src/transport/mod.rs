@@ -1,17 +1,26 @@
 //! Sending one request and reading one answer: [`Transport`] is all that others know of the network.
 
 mod address;
+#[cfg(feature = "pkcs12")]
+mod archive;
 mod body;
 mod buffers;
 mod certificate;
+#[cfg(feature = "encrypted-keys")]
+mod cipher;
 mod connect;
+#[cfg(feature = "encrypted-keys")]
+mod encrypted;
 mod failure;
+mod flaw;
 mod head;
 mod hosts;
 mod http;
 mod identity;
 mod link;
 mod live;
+#[cfg(not(feature = "encrypted-keys"))]
+mod no_encryption;
 #[cfg(not(feature = "pkcs12"))]
 mod no_pfx;
 mod pem;
@@ -23,6 +32,8 @@ mod proxied;
 mod redirect;
 mod resolve;
 mod roots;
+#[cfg(feature = "encrypted-keys")]
+mod sealed;
 mod socket;
 mod socks;
 #[cfg(test)]
@@ -31,6 +42,7 @@ mod tls;
 mod token;
 mod tunnel;
 mod verify;
+mod walk;
 mod wire;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! What a client certificate in a PKCS #12 file comes to without the feature `pkcs12`.
 
-use super::identity::{Flaw, Identity, flaw};
+use super::flaw::{Flaw, flaw};
+use super::identity::Identity;
 
 impl Identity {
     /// Refused.

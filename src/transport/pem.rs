@@ -1,11 +1,8 @@
-//! PEM sections, those with headers included, and the passphrase encryption that OpenSSL used before PKCS #8.
+//! PEM sections, those with headers included.
 
-use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{BlockModeDecrypt, KeyIvInit};
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose};
-use md5::{Digest, Md5};
 use zeroize::Zeroizing;
 
 /// Base64 as people paste it: with or without padding.
@@ -90,44 +87,7 @@ impl Section {
             .is_some_and(|value| value.ends_with("ENCRYPTED"))
     }
 
-    /// The plaintext of such a section.
-    ///
-    /// # Errors
-    /// A cipher that is not known, or that the passphrase does not fit.
-    pub(super) fn decrypt(&self, passphrase: &str) -> Result<Zeroizing<Vec<u8>>, String> {
-        let info = self
-            .header("DEK-Info")
-            .ok_or("the key is encrypted and does not say how (DEK-Info)")?;
-        let (cipher, iv) = info.split_once(',').unwrap_or((info, ""));
-        let iv = hex(iv.trim()).ok_or("the key's DEK-Info has no initialisation vector")?;
-        let (key_bytes, block): (usize, usize) = match cipher.trim() {
-            "AES-128-CBC" => (16, 16),
-            "AES-192-CBC" => (24, 16),
-            "AES-256-CBC" => (32, 16),
-            "DES-EDE3-CBC" => (24, 8),
-            "DES-CBC" => (8, 8),
-            other => {
-                return Err(format!(
-                    "the key is encrypted with {}, which is not supported; convert it with `openssl pkcs8 -topk8`",
-                    other.escape_debug()
-                ));
-            }
-        };
-        if iv.len() != block {
-            return Err("the key's DEK-Info has an initialisation vector of the wrong length".to_owned());
-        }
-        let key = derive(passphrase.as_bytes(), &iv[..8], key_bytes);
-        match cipher.trim() {
-            "AES-128-CBC" => open::<cbc::Decryptor<aes::Aes128>>(&key, &iv, &self.der),
-            "AES-192-CBC" => open::<cbc::Decryptor<aes::Aes192>>(&key, &iv, &self.der),
-            "AES-256-CBC" => open::<cbc::Decryptor<aes::Aes256>>(&key, &iv, &self.der),
-            "DES-EDE3-CBC" => open::<cbc::Decryptor<des::TdesEde3>>(&key, &iv, &self.der),
-            _ => open::<cbc::Decryptor<des::Des>>(&key, &iv, &self.der),
-        }
-        .ok_or_else(|| WRONG_PASSPHRASE.to_owned())
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -135,45 +95,8 @@ impl Section {
     }
 }
 
-/// What every way to open a key says when it does not open.
-pub(super) const WRONG_PASSPHRASE: &str = "the passphrase (the secret password) does not open the key";
-
-fn open<D: KeyIvInit + BlockModeDecrypt>(key: &[u8], iv: &[u8], data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let decryptor = D::new_from_slices(key, iv).ok()?;
-    decryptor
-        .decrypt_padded_vec::<Pkcs7>(data)
-        .ok()
-        .map(Zeroizing::new)
-}
-
-/// OpenSSL's `EVP_BytesToKey` with MD5 and one round.
-fn derive(passphrase: &[u8], salt: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
-    let mut key = Zeroizing::new(Vec::with_capacity(length + 16));
-    let mut last = Vec::new();
-    while key.len() < length {
-        let mut hash = Md5::new();
-        hash.update(&last);
-        hash.update(passphrase);
-        hash.update(salt);
-        last = hash.finalize().to_vec();
-        key.extend_from_slice(&last);
-    }
-    key.truncate(length);
-    key
-}
-
 fn marker<'a>(line: &'a str, begin: &str) -> Option<&'a str> {
     line.strip_prefix(begin)?.strip_suffix("-----")
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }
 
 #[cfg(test)]

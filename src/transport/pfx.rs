@@ -1,13 +1,12 @@
 //! PKCS #12 files, of today's and of older making.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use p12_keystore::Pkcs12Archive;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::certificate;
-use super::identity::{Flaw, Identity, flaw};
-use super::pem;
+use super::archive::Archive;
+use super::flaw::{Flaw, flaw};
+use super::identity::Identity;
+use super::sealed::Trouble;
+use super::{certificate, pem};
 use crate::model::limits::{KEY_ITERATIONS, PKCS12_BYTES};
 
 /// Each costs a derivation of its own; a file has one for its certificates and one for its key.
@@ -33,27 +32,21 @@ impl Identity {
 /// The key of a PKCS #12 file, its certificate, and those that lead from there to an authority.
 fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
     check_cost(der)?;
-    // The reader is young: a panic on a strange file must not become the caller's.
-    let archive = catch_unwind(AssertUnwindSafe(|| Pkcs12Archive::from_pkcs12(der, passphrase)))
-        .unwrap_or(Err(p12_keystore::error::Error::InvalidData))
-        .map_err(|error| refused(&error))?;
+    let archive = Archive::open(der, passphrase).map_err(refused)?;
     let key = archive
         .keys
         .first()
         .ok_or_else(|| flaw("pfx", "there is no private key in this PKCS #12 file"))?;
     let mut certificates: Vec<CertificateDer<'static>> = archive
-        .certs
+        .certificates
         .iter()
-        .map(|bag| CertificateDer::from(bag.cert.as_der().to_vec()))
+        .map(|bag| CertificateDer::from(bag.der.to_vec()))
         .collect();
-    let key_der = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.key.as_der().to_vec()));
+    let key_der = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.der.to_vec()));
     let own = archive
-        .certs
+        .certificates
         .iter()
-        .position(|bag| {
-            let id = key.local_key_id.as_ref().map(|id| id.as_ref());
-            id.is_some() && bag.local_key_id.as_deref() == id
-        })
+        .position(|bag| key.local_key_id.is_some() && bag.local_key_id == key.local_key_id)
         .into_iter()
         .chain(0..certificates.len());
     let mut why = "there is no certificate in this PKCS #12 file".to_owned();
@@ -73,7 +66,7 @@ fn open(der: &[u8], passphrase: &str) -> Result<Identity, Flaw> {
     Err(flaw("pfx", why))
 }
 
-/// Refuses a file that would take long to open. The reader itself refuses more than `KEY_ITERATIONS` for one part.
+/// Refuses a file that would take long to open. More than `KEY_ITERATIONS` for one part are refused when it is read.
 fn check_cost(der: &[u8]) -> Result<(), Flaw> {
     if der.len() > PKCS12_BYTES {
         let message = format!(
@@ -102,21 +95,20 @@ fn unsupported() -> Flaw {
     )
 }
 
-fn refused(error: &p12_keystore::error::Error) -> Flaw {
-    use p12_keystore::error::Error;
-    match error {
-        Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => flaw(
+fn refused(trouble: Trouble) -> Flaw {
+    match trouble {
+        Trouble::Broken => flaw("pfx", "this is not a PKCS #12 file, or a broken one"),
+        Trouble::Unsupported => unsupported(),
+        Trouble::Passphrase => flaw(
             "password",
             "the passphrase (the secret password) does not open the PKCS #12 file",
         ),
-        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => unsupported(),
-        Error::InvalidParameters => flaw(
+        Trouble::Costly(iterations) => flaw(
             "pfx",
             format!(
-                "opening this PKCS #12 file takes more than {KEY_ITERATIONS} iterations, or its parameters are broken; make \
-                 it anew with `openssl pkcs12 -export`"
+                "opening this PKCS #12 file takes {iterations} iterations; at most {KEY_ITERATIONS} are allowed: make it \
+                 anew with `openssl pkcs12 -export`"
             ),
         ),
-        _ => flaw("pfx", "this is not a PKCS #12 file, or a broken one"),
     }
 }

@@ -124,7 +124,7 @@ fn usual_trust() -> &'static Trust {
     let _loading = fork::hold_off();
     TRUST.get_or_init(|| {
         let mut store = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            roots: BUNDLED.to_vec(),
         };
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
@@ -139,6 +139,11 @@ fn usual_trust() -> &'static Trust {
         }
     })
 }
+
+#[cfg(feature = "bundled-roots")]
+const BUNDLED: &[rustls_pki_types::TrustAnchor<'static>] = webpki_roots::TLS_SERVER_ROOTS;
+#[cfg(not(feature = "bundled-roots"))]
+const BUNDLED: &[rustls_pki_types::TrustAnchor<'static>] = &[];
 
 /// How webpki calls an authority's certificate that a server shows as its own; rustls has no variant for it.
 const AUTHORITY_SHOWN: &str = "CaUsedAsEndEntity";

@@ -103,7 +103,7 @@ fn quick_start(path: &str, heading: &str) {
     let quick = block(text, "c");
     let statements = quick.split("int main(void)\n").nth(1).expect("a main function");
     let statements = statements.lines().filter(|line| line.trim().len() > 1).count();
-    assert!(statements <= 20, "{statements} lines are no quick start");
+    assert!(statements <= 15, "{statements} lines are no quick start");
     fs::write(place.path().join("quick.c"), quick).unwrap();
     let commands = session(text, place.path(), &to, &ours);
     assert!(commands >= 2, "{path} shows {commands} commands");

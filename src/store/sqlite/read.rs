@@ -129,7 +129,8 @@ fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
             ids.extend(found?);
         }
     }
-    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids.sort_unstable();
+    ids.reverse();
     ids.truncate(limit);
     Ok(ids)
 }

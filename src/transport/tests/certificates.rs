@@ -122,7 +122,7 @@ fn given(bytes: &[u8]) -> &'static str {
 }
 
 #[track_caller]
-fn flawed(result: Result<Identity, super::super::identity::Flaw>, secret: &str, words: &str) {
+fn flawed(result: Result<Identity, super::super::flaw::Flaw>, secret: &str, words: &str) {
     let flaw = result.map(|_| ()).unwrap_err();
     assert_eq!(flaw.secret, secret, "{}", flaw.message);
     assert!(flaw.message.contains(words), "{}", flaw.message);
@@ -141,6 +141,8 @@ fn keys_in_every_form() {
     for (crt, key) in [
         (ec, file!("client.pkcs8.aes.key")),
         (ec, file!("client.pkcs8.des3.key")),
+        (ec, file!("client.pkcs8.scrypt.key")),
+        (ec, file!("client.pkcs8.sha1.key")),
         (ec, file!("client.sec1.aes.key")),
         (ec, file!("client.sec1.des3.key")),
         (rsa, file!("rsa.pkcs1.aes.key")),
@@ -156,6 +158,48 @@ fn keys_in_every_form() {
     // PEM may also stand there as it is.
     let plain = include_str!("../../../tests/support/tls/identity/client.pem");
     Identity::from_pem(plain, file!("client.key"), None).unwrap();
+}
+
+#[test]
+fn encrypted_keys_with_parameters_that_make_no_sense_are_refused() {
+    let part = |tag: u8, content: &[&[u8]]| {
+        let content = content.concat();
+        [vec![tag, u8::try_from(content.len()).unwrap()], content].concat()
+    };
+    let sequence = |content: &[&[u8]]| part(0x30, content);
+    let pkcs5 = |last: u8| part(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, last]]);
+    let scrypt = part(6, &[&[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b]]);
+    let aes = part(6, &[&[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a]]);
+    let triple_des = part(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x03, 0x07]]);
+    let number = |value: u8| part(2, &[&[value]]);
+    let bytes = |count: usize| part(4, &[&vec![7; count]]);
+    let stretched = |iterations| sequence(&[&pkcs5(0x0c), &sequence(&[&bytes(8), &number(iterations)])]);
+    let scrypted = |cost| {
+        sequence(&[
+            &scrypt,
+            &sequence(&[&bytes(8), &number(cost), &number(8), &number(1)]),
+        ])
+    };
+    let refused = |kdf: &[u8], cipher: &[u8], iv: usize, secret, words| {
+        let scheme = sequence(&[&pkcs5(0x0d), &sequence(&[kdf, &sequence(&[cipher, &bytes(iv)])])]);
+        let der = to_base64(&sequence(&[&scheme, &bytes(16)]));
+        let pem = format!(
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\n{}\n-----END ENCRYPTED PRIVATE KEY-----",
+            *der
+        );
+        let key = Identity::from_pem(file!("client.pem"), &pem, Some("opensesame"));
+        flawed(key, secret, words);
+    };
+    refused(&stretched(1), &aes, 16, "password", "does not open");
+    refused(&scrypted(2), &aes, 16, "password", "does not open");
+    refused(&stretched(0), &aes, 16, "key", "cannot be read");
+    refused(&scrypted(0), &aes, 16, "key", "cannot be read");
+    refused(&scrypted(3), &aes, 16, "key", "cannot be read");
+    refused(&stretched(1), &aes, 8, "key", "cannot be read");
+    refused(&stretched(1), &triple_des, 7, "key", "cannot be read");
+    refused(&stretched(1), &triple_des, 0, "key", "cannot be read");
+    refused(&stretched(1), &scrypt, 16, "key", "not supported");
+    refused(&sequence(&[&aes, &number(1)]), &aes, 16, "key", "not supported");
 }
 
 #[test]
@@ -183,7 +227,12 @@ fn what_is_no_identity() {
 #[test]
 fn pkcs12_of_today_and_of_old() {
     let open = Some("opensesame");
-    for pfx in [file!("client.modern.p12"), file!("client.legacy.p12")] {
+    for pfx in [
+        file!("client.modern.p12"),
+        file!("client.legacy.p12"),
+        file!("client.sha512.p12"),
+        file!("client.nomac.p12"),
+    ] {
         Identity::from_pfx(pfx, open).unwrap();
         flawed(
             Identity::from_pfx(pfx, Some("wrong")),
@@ -193,13 +242,19 @@ fn pkcs12_of_today_and_of_old() {
         flawed(Identity::from_pfx(pfx, None), "password", "does not open");
     }
     Identity::from_pfx(file!("client.nopass.p12"), None).unwrap();
+    Identity::from_pfx(file!("client.wide.p12"), Some("clé🗝")).unwrap();
     flawed(Identity::from_pfx(file!("client.pem"), open), "pfx", "PKCS #12");
     flawed(Identity::from_pfx("%", open), "pfx", "base64");
     flawed(Identity::from_pfx("", open), "pfx", "base64");
-    // No cut of a file gets anywhere, and none panics.
-    let whole = include_bytes!("../../../tests/support/tls/identity/client.modern.p12");
+    // No cut of a file gets anywhere, and neither a cut nor a change of one panics.
+    let whole = include_bytes!("../../../tests/support/tls/identity/client.nomac.p12");
     for end in (1..whole.len()).step_by(37) {
         assert!(Identity::from_pfx(&to_base64(&whole[..end]), open).is_err());
+    }
+    for at in (0..whole.len()).step_by(7) {
+        let mut changed = whole.to_vec();
+        changed[at] ^= 0x1d;
+        let _ = Identity::from_pfx(&to_base64(&changed), open);
     }
 }
 

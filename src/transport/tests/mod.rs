@@ -8,6 +8,8 @@ mod ratios;
 mod redirects;
 mod requests;
 mod server;
+#[cfg(not(any(feature = "encrypted-keys", feature = "gzip")))]
+mod slim;
 mod tokens;
 
 use std::net::IpAddr;
