@@ -20,6 +20,8 @@ const IDLE_READERS: usize = 4;
 pub(super) struct Db {
     path: PathBuf,
     patience: Duration,
+    /// Who gets the writer next: without it whoever has just written would often get it again, and others for long not.
+    next: Mutex<()>,
     /// None once closed.
     writer: Mutex<Option<Connection>>,
     group: Group,
@@ -36,6 +38,7 @@ impl Db {
         Db {
             path,
             patience,
+            next: Mutex::default(),
             writer: Mutex::new(Some(writer)),
             group: Group::default(),
             readers: Mutex::new(Readers {
@@ -68,7 +71,10 @@ impl Db {
     /// Runs `work` on the writing connection, outside any transaction.
     pub(super) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
         let _in_sqlite = fork::hold_off();
-        let slot = lock(&self.writer);
+        let slot = {
+            let _next = lock(&self.next);
+            lock(&self.writer)
+        };
         let conn = slot.as_ref().ok_or_else(closed)?;
         if !conn.is_autocommit() {
             // A roll-back failed, on a full disk perhaps; nothing can be begun before it has succeeded.
