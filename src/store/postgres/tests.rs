@@ -98,6 +98,38 @@ fn one_push_is_never_in_two_hands() {
 }
 
 #[test]
+fn a_claim_is_void_once_an_older_push_of_its_case_went_before_it() {
+    let Some(server) = server::shared() else { return };
+    let schema = server.schema();
+    let (a, b) = (open(server, &schema), open(server, &schema));
+    let connector = connector(&a);
+    let older = push(&a, connector, "c");
+    let failed = a.claim(connector, NOW, &[]).unwrap().unwrap();
+    assert!(a.begin(older, &failed.push.progress, NOW).unwrap());
+    assert!(
+        a.record(older, &outcome(&failed, PushState::Failed), NOW)
+            .unwrap()
+    );
+    let newer = push(&a, connector, "c");
+    let stale = a.claim(connector, NOW, &[]).unwrap().unwrap();
+    assert_eq!(stale.push.id, newer);
+    // While A makes ready to send it, the older one is retried, and opens the incident of the case.
+    b.decide(older, NOW, &mut |claim| Ok(outcome(claim, PushState::Queued)))
+        .unwrap();
+    let claim = b.claim(connector, NOW, &[]).unwrap().unwrap();
+    assert_eq!(claim.push.id, older);
+    assert!(b.begin(older, &claim.push.progress, NOW).unwrap());
+    assert!(
+        b.record(older, &outcome(&claim, PushState::Delivered), NOW)
+            .unwrap()
+    );
+    assert!(
+        !a.begin(newer, &stale.push.progress, NOW).unwrap(),
+        "what A knows of the case is from before that"
+    );
+}
+
+#[test]
 fn an_outcome_counts_until_others_went_on_with_the_push() {
     let Some(server) = server::shared() else { return };
     let schema = server.schema();

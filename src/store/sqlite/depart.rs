@@ -161,3 +161,38 @@ fn retire(conn: &Connection, to: &str, now: Timestamp) -> Sql<()> {
     run(conn, "DELETE FROM meta WHERE name = ?1", [MOVING])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::tests::TempDir;
+
+    #[test]
+    fn a_move_that_was_begun_is_still_one_after_the_table_was_made_anew() {
+        let dir = TempDir::new();
+        let store = SqliteStore::open(&dir.path("a.db"), KeySource::Default).unwrap();
+        let to = Destination {
+            instance: "there".to_owned(),
+            named: "postgres://there".to_owned(),
+        };
+        let guards = |conn: &Connection| -> Sql<i64> {
+            let count = "SELECT count(*) FROM sqlite_schema \
+                 WHERE name IN ('pushes_moved_away', 'pushes_sent_elsewhere')";
+            Ok(conn.query_row(count, [], |row| row.get(0))?)
+        };
+        let made_anew = "DROP TRIGGER pushes_moved_away; DROP TRIGGER pushes_sent_elsewhere";
+        store
+            .db
+            .write(|conn| {
+                assert!(begin(conn, &to)?);
+                conn.execute_batch(made_anew)?;
+                assert!(!begin(conn, &to)?, "it was begun before");
+                assert_eq!(guards(conn)?, 2);
+                conn.execute_batch(made_anew)?;
+                stay(conn)?;
+                assert_eq!((guards(conn)?, meta(conn, MOVING)?), (0, None));
+                Ok(())
+            })
+            .unwrap();
+    }
+}
