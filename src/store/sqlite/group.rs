@@ -1,8 +1,8 @@
 //! Group commit: who writes while others wait to write commits for all of them.
 //!
-//! The first to come leads: it takes everybody's work that is there by then, runs it in one transaction, commits once
-//! and wakes them. Those who came meanwhile are led by the first of them. Alone, a writer does nothing but its own work.
-//! Where several shared the last commit, the next leader gives them a moment to come back: they were just woken, and a
+//! The first to come leads: it runs its own work and that of everybody who comes meanwhile in one transaction, commits once
+//! and wakes them. Those who come during the commit are led by the first of them. Alone, a writer does nothing but its own
+//! work. Where several shared the last commit, the leader gives them a moment to come back: they were just woken, and a
 //! commit without them would cost more than the moment.
 
 use std::collections::VecDeque;
@@ -100,16 +100,14 @@ impl Group {
             jobs: Vec::new(),
         };
         let lent = session(&mut |conn| {
-            self.await_others();
-            led.jobs = self.gather();
-            let begun = Instant::now();
-            run(conn, &led.jobs);
-            lock(&self.queue).last = (led.jobs.len(), begun.elapsed());
+            let mut intake = self.intake();
+            let took = run(conn, || intake.next(), &mut led.jobs);
+            lock(&self.queue).last = (led.jobs.len(), took);
             Ok(())
         });
         if let Err(error) = lent {
             // There is no connection to be had: nobody gets to write.
-            led.jobs = self.gather();
+            led.jobs.extend(std::iter::from_fn(|| self.take()).take(LARGEST));
             led.jobs.iter().for_each(|job| job.end(Err(error.clone())));
         }
         drop(led);
@@ -119,23 +117,19 @@ impl Group {
         }
     }
 
-    /// Waits until as many are there as last time, for half as long as the last commit took at most. In vain, there are
-    /// fewer this time, and that many are waited for next.
-    fn await_others(&self) {
-        let (count, took) = lock(&self.queue).last;
-        if count < 2 {
-            return;
-        }
-        let until = Instant::now() + (took / 2).min(LONGEST_WAIT);
-        while lock(&self.queue).waiting.len() < count && Instant::now() < until {
-            std::thread::yield_now();
+    /// Who gets into the next commit.
+    fn intake(&self) -> Intake<'_> {
+        let (expected, took) = lock(&self.queue).last;
+        Intake {
+            group: self,
+            taken: 0,
+            expected,
+            patience: (took / 2).min(LONGEST_WAIT),
         }
     }
 
-    fn gather(&self) -> Vec<Arc<Job>> {
-        let mut queue = lock(&self.queue);
-        let count = queue.waiting.len().min(LARGEST);
-        queue.waiting.drain(..count).collect()
+    fn take(&self) -> Option<Arc<Job>> {
+        lock(&self.queue).waiting.pop_front()
     }
 
     /// The first of those who wait leads next.
@@ -144,6 +138,47 @@ impl Group {
         match queue.waiting.front() {
             Some(next) => next.turn(State::Leading),
             None => queue.led = false,
+        }
+    }
+}
+
+/// Lets those who came, and those who come back in time, into one commit.
+struct Intake<'a> {
+    group: &'a Group,
+    taken: usize,
+    /// How many shared the last commit. Once they were waited for in vain, there are fewer this time, and that many are
+    /// expected next.
+    expected: usize,
+    /// For how long they may still be waited for: at first for half as long as the last commit took.
+    patience: Duration,
+}
+
+impl Intake<'_> {
+    fn next(&mut self) -> Option<Arc<Job>> {
+        if self.taken == LARGEST {
+            return None;
+        }
+        let job = self.group.take().or_else(|| self.await_one())?;
+        self.taken += 1;
+        Some(job)
+    }
+
+    fn await_one(&mut self) -> Option<Arc<Job>> {
+        if self.taken >= self.expected {
+            return None;
+        }
+        let begun = Instant::now();
+        loop {
+            let waited = begun.elapsed();
+            if waited >= self.patience {
+                self.patience = Duration::ZERO;
+                return None;
+            }
+            std::thread::yield_now();
+            if let Some(job) = self.group.take() {
+                self.patience = self.patience.saturating_sub(waited);
+                return Some(job);
+            }
         }
     }
 }
@@ -204,23 +239,43 @@ impl Job {
     }
 }
 
-/// One transaction for all; where one of them fails, each gets a transaction of its own.
-fn run(conn: &Connection, jobs: &[Arc<Job>]) {
-    let all = transaction(conn, |conn| jobs.iter().try_for_each(|job| job.run(conn)));
-    match (all, jobs) {
-        (Ok(()), _) => jobs.iter().for_each(|job| job.end(Ok(()))),
+/// One transaction for all that `next` gives, which are in `jobs` then; where one of them fails, each gets a transaction of
+/// its own. How long the commit took.
+fn run(conn: &Connection, mut next: impl FnMut() -> Option<Arc<Job>>, jobs: &mut Vec<Arc<Job>>) -> Duration {
+    if let Err(unbegun) = frame(conn, "BEGIN IMMEDIATE") {
+        // Whoever else is there would fare no better, after as long a wait.
+        jobs.extend(std::iter::from_fn(next));
+        fail(jobs, unbegun.fault());
+        return Duration::ZERO;
+    }
+    let mut each = || {
+        while let Some(job) = next() {
+            jobs.push(Arc::clone(&job));
+            job.run(conn)?;
+        }
+        Ok(())
+    };
+    let done = each();
+    let begun = Instant::now();
+    let done = end(conn, done);
+    let took = begun.elapsed();
+    match (done, jobs.as_slice()) {
+        (Ok(()), jobs) => jobs.iter().for_each(|job| job.end(Ok(()))),
         (Err(End::Work(fault)), [job]) => job.end(Err(fault.into_error())),
-        (Err(End::Work(_)), _) => {
+        (Err(End::Work(_)), jobs) => {
             for job in jobs {
-                let alone = transaction(conn, |conn| job.run(conn));
+                let alone = frame(conn, "BEGIN IMMEDIATE").and_then(|()| end(conn, job.run(conn)));
                 job.end(alone.map_err(|end| end.fault().into_error()));
             }
         }
-        (Err(End::Frame(fault)), _) => {
-            let error = fault.into_error();
-            jobs.iter().for_each(|job| job.end(Err(error.clone())));
-        }
+        (Err(End::Frame(fault)), jobs) => fail(jobs, fault),
     }
+    took
+}
+
+fn fail(jobs: &[Arc<Job>], fault: Fault) {
+    let error = fault.into_error();
+    jobs.iter().for_each(|job| job.end(Err(error.clone())));
 }
 
 /// Why a transaction came to nothing: what it was for, or its begin or commit.
@@ -237,18 +292,20 @@ impl End {
     }
 }
 
-fn transaction(conn: &Connection, work: impl FnOnce(&Connection) -> Sql<()>) -> Result<(), End> {
-    let frame = |sql: &str| -> Result<(), End> {
-        let done = conn
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute([]));
-        done.map(drop).map_err(|error| End::Frame(error.into()))
-    };
-    frame("BEGIN IMMEDIATE")?;
-    let done = work(conn).map_err(End::Work).and_then(|()| frame("COMMIT"));
+/// Begins or ends a transaction.
+fn frame(conn: &Connection, sql: &str) -> Result<(), End> {
+    let done = conn
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([]));
+    done.map(drop).map_err(|error| End::Frame(error.into()))
+}
+
+/// Commits what was done in a transaction, or has none of it.
+fn end(conn: &Connection, done: Sql<()>) -> Result<(), End> {
+    let done = done.map_err(End::Work).and_then(|()| frame(conn, "COMMIT"));
     if done.is_err() && !conn.is_autocommit() {
         // Where this fails too, the next one to use the connection tries again before anything else.
-        let _ = frame("ROLLBACK");
+        let _ = frame(conn, "ROLLBACK");
     }
     done
 }
@@ -301,8 +358,11 @@ mod tests {
             conn.execute("INSERT INTO t (n) VALUES (99)", [])?;
             Err(Error::new(ErrorKind::QueueFull, "no room").into())
         });
-        let jobs = [job(insert(1)), job(refuse), job(insert(2)), job(insert(1))];
-        run(&conn, &jobs);
+        let mut given = VecDeque::from([job(insert(1)), job(refuse), job(insert(2)), job(insert(1))]);
+        let jobs = Vec::from_iter(given.clone());
+        while !given.is_empty() {
+            run(&conn, || given.pop_front(), &mut Vec::new());
+        }
         assert_eq!(rows(&conn), [1, 2]);
         let kinds: Vec<_> = jobs.iter().map(|job| kind(job)).collect();
         assert_eq!(
@@ -336,6 +396,40 @@ mod tests {
         assert_eq!(rows(&lock(&conn)), (0..8).collect::<Vec<_>>());
         assert_eq!(commits.into_inner(), 1);
         assert!(!lock(&group.queue).led);
+    }
+
+    #[test]
+    fn who_comes_while_work_is_done_is_in_the_same_commit() {
+        let conn = Mutex::new(database());
+        let commits = AtomicUsize::new(0);
+        let group = Group::default();
+        let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+            commits.fetch_add(1, Ordering::SeqCst);
+            work(&lock(&conn)).map_err(Fault::into_error)
+        };
+        std::thread::scope(|scope| {
+            let (group, session) = (Arc::new(&group), &session);
+            let (tell, begun) = std::sync::mpsc::channel();
+            let (release, hold) = std::sync::mpsc::channel();
+            let first = Arc::clone(&group);
+            scope.spawn(move || {
+                first.write(session, move |conn| {
+                    tell.send(()).unwrap();
+                    hold.recv().unwrap();
+                    conn.execute("INSERT INTO t (n) VALUES (1)", [])?;
+                    Ok(())
+                })
+            });
+            begun.recv().unwrap();
+            let second = Arc::clone(&group);
+            scope.spawn(move || second.write(session, insert(2)));
+            while lock(&group.queue).waiting.is_empty() {
+                std::thread::yield_now();
+            }
+            release.send(()).unwrap();
+        });
+        assert_eq!(rows(&lock(&conn)), [1, 2]);
+        assert_eq!(commits.into_inner(), 1);
     }
 
     #[test]
