@@ -3,9 +3,11 @@
 //! The first to come leads: it runs its own work and that of everybody who comes meanwhile in one transaction, commits once
 //! and wakes them. Those who come during the commit are led by the first of them. Alone, a writer does nothing but its own
 //! work. Where several shared the last commit, the leader gives them a moment to come back: they were just woken, and a
-//! commit without them would cost more than the moment.
+//! commit without them would cost more than the moment. Of those that a commit was for, each who is woken wakes others, so
+//! that all processors are at it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ use crate::error::{Error, Result};
 
 /// How many share a commit at most, so that nobody waits long for the work of others.
 const LARGEST: usize = 128;
+/// How many each wakes of those who share a commit.
+const TOLD_BY_EACH: usize = 3;
 /// How long a leader waits at most for those of the last group, however slow the disk is.
 const LONGEST_WAIT: Duration = Duration::from_micros(250);
 
@@ -48,7 +52,18 @@ enum State {
     Waiting,
     /// To lead the next group, which it is part of.
     Leading,
-    Done(Result<()>),
+    /// How it ended, and who may not know yet how theirs did.
+    Done(Result<()>, Arc<News>),
+}
+
+/// A job and how it ended.
+type Ended = (Arc<Job>, Result<()>);
+
+/// What those who wait learn one from the other.
+struct News {
+    ended: Vec<Ended>,
+    /// The first that nobody told yet.
+    next: AtomicUsize,
 }
 
 impl Group {
@@ -82,39 +97,34 @@ impl Group {
         };
         match done {
             Some(done) => done?,
-            None => self.lead(&job, session)?,
+            None => self.lead(session)?,
         }
         let value = lock(&value).take();
         value.ok_or_else(|| Error::internal("work was committed that was not run"))
     }
 
-    /// Runs the next group, `own` work included, and hands the lead on.
-    fn lead(
-        &self,
-        own: &Arc<Job>,
-        session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
-    ) -> Result<()> {
+    /// Runs the next group, whose first is the caller's work, and hands the lead on.
+    fn lead(&self, session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>) -> Result<()> {
         let mut led = Led {
             group: self,
-            own,
             jobs: Vec::new(),
+            ends: Vec::new(),
         };
         let lent = session(&mut |conn| {
             let mut intake = self.intake();
-            let took = run(conn, || intake.next(), &mut led.jobs);
+            let took;
+            (led.ends, took) = run(conn, || intake.next(), &mut led.jobs);
             lock(&self.queue).last = (led.jobs.len(), took);
             Ok(())
         });
         if let Err(error) = lent {
             // There is no connection to be had: nobody gets to write.
             led.jobs.extend(std::iter::from_fn(|| self.take()).take(LARGEST));
-            led.jobs.iter().for_each(|job| job.end(Err(error.clone())));
+            led.ends = vec![Err(error); led.jobs.len()];
         }
+        let own = led.ends.first().cloned();
         drop(led);
-        match std::mem::replace(&mut *lock(&own.state), State::Waiting) {
-            State::Done(done) => done,
-            _ => Err(Error::internal("a writer led a group that it was not part of")),
-        }
+        own.unwrap_or_else(|| Err(Error::internal("a writer led a group that it was not part of")))
     }
 
     /// Who gets into the next commit.
@@ -186,17 +196,35 @@ impl Intake<'_> {
 /// A group under way: however it ends, the lead is handed on, and everybody in it learns of the end.
 struct Led<'a> {
     group: &'a Group,
-    /// The leader's, for which nobody waits.
-    own: &'a Arc<Job>,
+    /// The leader's first, for which nobody waits.
     jobs: Vec<Arc<Job>>,
+    /// How they ended. What did not, since the leader panicked, failed.
+    ends: Vec<Result<()>>,
 }
 
 impl Drop for Led<'_> {
     fn drop(&mut self) {
         // Before the others are woken: the next group can begin meanwhile.
         self.group.hand_on();
-        for job in self.jobs.iter().filter(|job| !Arc::ptr_eq(job, self.own)) {
-            job.tell();
+        let panicked = || Err(Error::internal("the writer of this transaction panicked"));
+        let ends = self.ends.drain(..).chain(std::iter::repeat_with(panicked));
+        let news = Arc::new(News {
+            ended: self.jobs.drain(..).zip(ends).collect(),
+            next: AtomicUsize::new(1),
+        });
+        news.spread();
+    }
+}
+
+impl News {
+    /// Wakes some of those who do not know yet; each of them does the same.
+    fn spread(self: &Arc<News>) {
+        for _ in 0..TOLD_BY_EACH {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            match self.ended.get(next) {
+                Some((job, end)) => job.turn(State::Done(end.clone(), Arc::clone(self))),
+                None => return,
+            }
         }
     }
 }
@@ -204,12 +232,15 @@ impl Drop for Led<'_> {
 impl Job {
     /// Waits until it is done, or its turn to lead: then `None`.
     fn await_turn(&self) -> Option<Result<()>> {
-        let state = self
+        let mut state = self
             .changed
             .wait_while(lock(&self.state), |state| matches!(state, State::Waiting))
             .unwrap_or_else(PoisonError::into_inner);
-        match &*state {
-            State::Done(done) => Some(done.clone()),
+        match std::mem::replace(&mut *state, State::Waiting) {
+            State::Done(end, news) => {
+                news.spread();
+                Some(end)
+            }
             _ => None,
         }
     }
@@ -219,34 +250,23 @@ impl Job {
         self.changed.notify_one();
     }
 
-    /// Notes how it ended, without waking whoever waits for it.
-    fn end(&self, done: Result<()>) {
-        *lock(&self.state) = State::Done(done);
-    }
-
-    /// Wakes whoever waits for it. What did not end, since its leader panicked, failed.
-    fn tell(&self) {
-        let mut state = lock(&self.state);
-        if !matches!(*state, State::Done(_)) {
-            *state = State::Done(Err(Error::internal("the writer of this transaction panicked")));
-        }
-        drop(state);
-        self.changed.notify_one();
-    }
-
     fn run(&self, conn: &Connection) -> Sql<()> {
         (lock(&self.work))(conn)
     }
 }
 
 /// One transaction for all that `next` gives, which are in `jobs` then; where one of them fails, each gets a transaction of
-/// its own. How long the commit took.
-fn run(conn: &Connection, mut next: impl FnMut() -> Option<Arc<Job>>, jobs: &mut Vec<Arc<Job>>) -> Duration {
+/// its own. How each ended, and how long the commit took.
+fn run(
+    conn: &Connection,
+    mut next: impl FnMut() -> Option<Arc<Job>>,
+    jobs: &mut Vec<Arc<Job>>,
+) -> (Vec<Result<()>>, Duration) {
     if let Err(unbegun) = frame(conn, "BEGIN IMMEDIATE") {
         // Whoever else is there would fare no better, after as long a wait.
         jobs.extend(std::iter::from_fn(next));
-        fail(jobs, unbegun.fault());
-        return Duration::ZERO;
+        let error = unbegun.fault().into_error();
+        return (vec![Err(error); jobs.len()], Duration::ZERO);
     }
     let mut each = || {
         while let Some(job) = next() {
@@ -259,23 +279,18 @@ fn run(conn: &Connection, mut next: impl FnMut() -> Option<Arc<Job>>, jobs: &mut
     let begun = Instant::now();
     let done = end(conn, done);
     let took = begun.elapsed();
-    match (done, jobs.as_slice()) {
-        (Ok(()), jobs) => jobs.iter().for_each(|job| job.end(Ok(()))),
-        (Err(End::Work(fault)), [job]) => job.end(Err(fault.into_error())),
-        (Err(End::Work(_)), jobs) => {
-            for job in jobs {
-                let alone = frame(conn, "BEGIN IMMEDIATE").and_then(|()| end(conn, job.run(conn)));
-                job.end(alone.map_err(|end| end.fault().into_error()));
-            }
-        }
-        (Err(End::Frame(fault)), jobs) => fail(jobs, fault),
-    }
-    took
+    let ends = match (done, jobs.as_slice()) {
+        (Ok(()), jobs) => vec![Ok(()); jobs.len()],
+        (Err(End::Work(fault)), [_]) => vec![Err(fault.into_error())],
+        (Err(End::Work(_)), jobs) => jobs.iter().map(|job| alone(conn, job)).collect(),
+        (Err(End::Frame(fault)), jobs) => vec![Err(fault.into_error()); jobs.len()],
+    };
+    (ends, took)
 }
 
-fn fail(jobs: &[Arc<Job>], fault: Fault) {
-    let error = fault.into_error();
-    jobs.iter().for_each(|job| job.end(Err(error.clone())));
+fn alone(conn: &Connection, job: &Job) -> Result<()> {
+    let done = frame(conn, "BEGIN IMMEDIATE").and_then(|()| end(conn, job.run(conn)));
+    done.map_err(|end| end.fault().into_error())
 }
 
 /// Why a transaction came to nothing: what it was for, or its begin or commit.
@@ -344,13 +359,6 @@ mod tests {
         rows.map(|row| row.unwrap()).collect()
     }
 
-    fn kind(job: &Job) -> Option<ErrorKind> {
-        match &*lock(&job.state) {
-            State::Done(done) => done.as_ref().err().map(Error::kind),
-            _ => panic!("it did not end"),
-        }
-    }
-
     #[test]
     fn who_fails_fails_alone() {
         let conn = database();
@@ -359,12 +367,15 @@ mod tests {
             Err(Error::new(ErrorKind::QueueFull, "no room").into())
         });
         let mut given = VecDeque::from([job(insert(1)), job(refuse), job(insert(2)), job(insert(1))]);
-        let jobs = Vec::from_iter(given.clone());
+        let mut ends = Vec::new();
         while !given.is_empty() {
-            run(&conn, || given.pop_front(), &mut Vec::new());
+            ends.extend(run(&conn, || given.pop_front(), &mut Vec::new()).0);
         }
         assert_eq!(rows(&conn), [1, 2]);
-        let kinds: Vec<_> = jobs.iter().map(|job| kind(job)).collect();
+        let kinds: Vec<_> = ends
+            .iter()
+            .map(|end| end.as_ref().err().map(Error::kind))
+            .collect();
         assert_eq!(
             kinds,
             [None, Some(ErrorKind::QueueFull), None, Some(ErrorKind::Store)]
@@ -383,17 +394,17 @@ mod tests {
         };
         let held = lock(&conn);
         std::thread::scope(|scope| {
-            for n in 0..8 {
+            for n in 0..40 {
                 let (group, session) = (&group, &session);
                 scope.spawn(move || group.write(session, insert(n)).unwrap());
             }
             // The first waits for the connection, the others for the first.
-            while lock(&group.queue).waiting.len() < 8 {
+            while lock(&group.queue).waiting.len() < 40 {
                 std::thread::yield_now();
             }
             drop(held);
         });
-        assert_eq!(rows(&lock(&conn)), (0..8).collect::<Vec<_>>());
+        assert_eq!(rows(&lock(&conn)), (0..40).collect::<Vec<_>>());
         assert_eq!(commits.into_inner(), 1);
         assert!(!lock(&group.queue).led);
     }
@@ -461,6 +472,55 @@ mod tests {
         assert!(panicked.is_err());
         group.write(session, insert(1)).unwrap();
         assert_eq!(rows(&lock(&conn)), [1]);
+    }
+
+    #[test]
+    fn a_panic_of_one_leaves_nobody_waiting() {
+        let conn = Mutex::new(database());
+        let group = Group::default();
+        let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+            let conn = lock(&conn);
+            if !conn.is_autocommit() {
+                conn.execute_batch("ROLLBACK").unwrap();
+            }
+            work(&conn).map_err(Fault::into_error)
+        };
+        let held = lock(&conn);
+        let ends: Vec<_> = std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for n in 0..9 {
+                let work = move |conn: &Connection| match n {
+                    4 => panic!("on purpose"),
+                    n => insert(n)(conn),
+                };
+                let (group, session) = (&group, &session);
+                threads.push(scope.spawn(move || group.write(session, work)));
+                while lock(&group.queue).waiting.len() < threads.len() {
+                    std::thread::yield_now();
+                }
+            }
+            drop(held);
+            threads.into_iter().map(|thread| thread.join().ok()).collect()
+        });
+        // Whose work the panic undid, and those whose it did not reach.
+        let kinds: Vec<_> = ends
+            .iter()
+            .map(|end| end.as_ref().map(|end| end.is_ok()))
+            .collect();
+        let failed = Some(false);
+        let expected = [
+            None,
+            failed,
+            failed,
+            failed,
+            failed,
+            Some(true),
+            Some(true),
+            Some(true),
+            Some(true),
+        ];
+        assert_eq!(kinds, expected);
+        assert_eq!(rows(&lock(&conn)), [5, 6, 7, 8]);
     }
 
     #[test]
