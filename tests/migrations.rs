@@ -268,7 +268,7 @@ fn make_the_fixture() {
         assert!(Instant::now() < until, "{:#?}", agent.stats());
         std::thread::sleep(Duration::from_millis(10));
     }
-    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-0005.db");
+    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-0006.db");
     let _ = std::fs::remove_file(&fixture);
     agent.backup(&fixture).unwrap();
     system.clear_faults();

@@ -43,12 +43,11 @@ impl Raw {
             self.conn
                 .execute_batch(&format!(
                     "BEGIN IMMEDIATE; \
-                     INSERT INTO pushes (id, connector_id, lane, state, ready, created_at, updated_at, due_at) \
+                     INSERT INTO pushes (id, connector_id, lane, state, ready, created_at, updated_at, due_at, \
+                       title, description, severity, status, tags) \
                      WITH RECURSIVE n (i) AS (SELECT {first} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to}) \
-                     SELECT i, 1, printf('c:host-%08d/disk', i), 'queued', 1, {NOW} + i, {NOW} + i, {NOW} + i FROM n; \
-                     INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags) \
-                     SELECT id, '{}', '{}', substr(lane, 3), 'high', 'open', '[\"infra\"]' \
-                     FROM pushes WHERE id > {first}; \
+                     SELECT i, 1, printf('c:host-%08d/disk', i), 'queued', 1, {NOW} + i, {NOW} + i, {NOW} + i, \
+                       '{}', '{}', 'high', 'open', '[\"infra\"]' FROM n; \
                      UPDATE counters SET n = n + {to} - {first} WHERE connector_id = 1 AND state = 'queued'; COMMIT",
                     super::TITLE,
                     super::DESCRIPTION,
@@ -58,36 +57,24 @@ impl Raw {
     }
 
     fn row(&self, number: usize) {
-        let case = format!("host-{number}/disk");
-        let lane = format!("c:{case}");
         let mut push = self
             .conn
             .prepare_cached(
-                "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
-                 VALUES (1, ?1, NULL, 'queued', 1, ?2, ?2, ?2)",
+                "INSERT INTO pushes (connector_id, lane, given_id, state, ready, created_at, updated_at, due_at, \
+                 title, description, severity, status, tags, fields, traceparent) \
+                 VALUES (1, ?1, NULL, 'queued', 1, ?2, ?2, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL)",
             )
             .unwrap();
-        push.execute(params![lane, 1_790_000_000_000i64 + number as i64])
-            .unwrap();
-        let id = self.conn.last_insert_rowid();
-        let mut incident = self
-            .conn
-            .prepare_cached(
-                "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, \
-                 external_id, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL)",
-            )
-            .unwrap();
-        incident
-            .execute(params![
-                id,
-                super::TITLE,
-                super::DESCRIPTION,
-                case,
-                "high",
-                "open",
-                "[\"infra\"]"
-            ])
-            .unwrap();
+        push.execute(params![
+            format!("c:host-{number}/disk"),
+            1_790_000_000_000i64 + number as i64,
+            super::TITLE,
+            super::DESCRIPTION,
+            "high",
+            "open",
+            "[\"infra\"]"
+        ])
+        .unwrap();
     }
 
     /// The row that `stats` and the limit of the queue read.

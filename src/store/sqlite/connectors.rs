@@ -105,9 +105,9 @@ pub(super) fn has_secrets(conn: &Connection, id: ConnectorId) -> Sql<bool> {
 /// What a push opened is known to the next one of its case, should the connector come back.
 pub(super) const LINK_HALF_DONE: &str = "INSERT INTO links \
      (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
-     SELECT p.connector_id, coalesce(p.sent_to, c.target), i.case_id, p.external_id, p.external_title, p.external_url, 0, ?2 \
+     SELECT p.connector_id, coalesce(p.sent_to, c.target), coalesce(i.case_id, substr(p.lane, 3)), p.external_id, p.external_title, p.external_url, 0, ?2 \
      FROM connectors AS c CROSS JOIN pushes AS p ON p.connector_id = c.id \
-       CROSS JOIN incidents AS i ON i.push_id = p.id \
+       LEFT JOIN incidents AS i ON i.push_id = p.id \
      WHERE c.id = ?1 AND p.state IN ('queued', 'waiting', 'held') AND p.step IN ('get', 'comment') \
        AND p.lane GLOB 'c:*' AND p.given_id IS NULL AND p.external_id IS NOT NULL \
      ORDER BY p.id DESC ON CONFLICT DO NOTHING";

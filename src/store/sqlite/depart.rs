@@ -125,7 +125,11 @@ fn origin(conn: &Connection) -> Sql<Origin> {
 fn export(conn: &Connection, take: &mut Take<'_>) -> Sql<()> {
     for table in TABLES {
         let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        let mut statement = conn.prepare(&format!("SELECT {} FROM {}", names.join(", "), table.name))?;
+        let source = match table.name {
+            "incidents" => "cases",
+            name => name,
+        };
+        let mut statement = conn.prepare(&format!("SELECT {} FROM {source}", names.join(", ")))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let mut cells = Vec::with_capacity(names.len());

@@ -12,6 +12,10 @@ use crate::model::{Case, CommentState, PushId, Timestamp, limits};
 use crate::outbox::{ConnectorId, NewPush, lane};
 use crate::store::{Retention, room};
 
+/// The most bytes of a case that stands in the row of its push, beside which there is room for what the target says of it
+/// in one page.
+const SMALL: usize = 1_000;
+
 /// A push with everything worked out that needs no database.
 pub(in crate::store) struct Ready {
     pub(in crate::store) connector: ConnectorId,
@@ -70,6 +74,13 @@ pub(in crate::store) fn make_ready(push: NewPush) -> Result<Ready, Error> {
 impl Ready {
     pub(in crate::store) fn given_id(&self) -> Option<&str> {
         self.case.external_id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Whether the case stands in the row of its push. An id that is empty would not be told from none there, and SQL cuts
+    /// the case id out of the lane, which ends at a NUL for it.
+    fn is_small(&self) -> bool {
+        let mut ids = [&self.case.id, &self.case.external_id].into_iter().flatten();
+        self.bytes <= SMALL && ids.all(|id| !id.is_empty() && !id.contains('\0'))
     }
 }
 
@@ -149,7 +160,6 @@ pub(super) fn refuse_overflow(conn: &Connection, retention: &Retention) -> Sql<u
 struct Statements<'c> {
     tail: CachedStatement<'c>,
     push: CachedStatement<'c>,
-    incident: CachedStatement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -157,13 +167,10 @@ impl<'c> Statements<'c> {
         Ok(Statements {
             tail: conn.prepare_cached(LANE_TAIL)?,
             push: conn.prepare_cached(
-                "INSERT INTO pushes (id, connector_id, lane, given_id, state, ready, created_at, updated_at, due_at) \
+                "INSERT INTO pushes (id, connector_id, lane, given_id, state, ready, created_at, updated_at, due_at, \
+                 title, description, severity, status, tags, fields, traceparent) \
                  VALUES (1 + max((SELECT highest FROM numbering), coalesce((SELECT max(id) FROM pushes), 0)), \
-                 ?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5)",
-            )?,
-            incident: conn.prepare_cached(
-                "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, \
-                 external_id, fields, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 ?1, ?2, ?3, 'queued', ?4, ?5, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
         })
     }
@@ -174,30 +181,29 @@ fn accept(conn: &Connection, statements: &mut Statements<'_>, push: &Ready, now:
         None => Tail::default(),
         Some(lane) => look_back(conn, &mut statements.tail, push, lane)?,
     };
+    let small = push.is_small().then_some(push);
+    let of = |part: fn(&Ready) -> Option<&String>| small.and_then(part);
     statements.push.execute(params![
         push.connector.0,
         push.lane,
         push.given_id(),
         !tail.occupied,
-        now.as_millis()
+        now.as_millis(),
+        of(|push| Some(&push.case.title)),
+        of(|push| push.case.description.as_ref()),
+        of(|push| push.case.severity.as_ref()),
+        of(|push| push.case.status.as_ref()),
+        of(|push| push.tags.as_ref()),
+        of(|push| push.fields.as_ref()),
+        of(|push| push.case.traceparent.as_ref()),
     ])?;
     let id = conn.last_insert_rowid();
+    if small.is_none() {
+        put_apart(conn, id, push)?;
+    }
     for &absorbed in &tail.absorbed {
         supersede(conn, absorbed, id, now)?;
     }
-    let case = &push.case;
-    statements.incident.execute(params![
-        id,
-        case.title,
-        case.description,
-        case.id,
-        case.severity,
-        case.status,
-        push.tags,
-        case.external_id,
-        push.fields,
-        case.traceparent
-    ])?;
     let joined = tail.comments.map(|older| union(older, push.comments.clone()));
     let comments = joined.as_ref().unwrap_or(&push.comments);
     for (ordinal, comment) in comments.iter().enumerate() {
@@ -216,6 +222,29 @@ fn accept(conn: &Connection, statements: &mut Statements<'_>, push: &Ready, now:
         )?;
     }
     Ok(PushId::from(id))
+}
+
+/// Stores the case of a push in a row of its own.
+fn put_apart(conn: &Connection, id: i64, push: &Ready) -> Sql<()> {
+    let case = &push.case;
+    run(
+        conn,
+        "INSERT INTO incidents (push_id, title, description, case_id, severity, status, tags, \
+         external_id, fields, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            id,
+            case.title,
+            case.description,
+            case.id,
+            case.severity,
+            case.status,
+            push.tags,
+            case.external_id,
+            push.fields,
+            case.traceparent
+        ],
+    )?;
+    Ok(())
 }
 
 fn supersede(conn: &Connection, id: i64, by: i64, now: Timestamp) -> Sql<()> {

@@ -111,13 +111,11 @@ impl Plain {
         Plain {
             conn,
             insert: &[
-                "INSERT INTO pushes (connector_id, lane, state, ready, created_at, updated_at, due_at) \
-                 VALUES (1, 'c:' || ?1, 'queued', 1, 0, 0, 0)",
-                "INSERT INTO incidents (push_id, title, case_id) VALUES (last_insert_rowid(), ?1, ?1)",
+                "INSERT INTO pushes (connector_id, lane, state, ready, created_at, updated_at, due_at, title) \
+                 VALUES (1, 'c:' || ?1, 'queued', 1, 0, 0, 0, ?1)",
                 "UPDATE counters SET n = 1 WHERE connector_id = 1 AND state = 'queued' AND ?1 <> ''",
             ],
-            read: "SELECT p.id, i.title FROM pushes AS p JOIN incidents AS i ON i.push_id = p.id \
-                   WHERE p.connector_id = 1 AND p.ready = 1 ORDER BY p.due_at, p.id LIMIT 1",
+            read: "SELECT id, title FROM pushes WHERE connector_id = 1 AND ready = 1 ORDER BY due_at, id LIMIT 1",
             delete: "DELETE FROM pushes WHERE id = ?1",
         }
     }
@@ -296,12 +294,10 @@ fn fill(path: &Path, connector: ConnectorId, count: usize) {
         let to = (first + STEP).min(count);
         conn.execute_batch(&format!(
             "BEGIN IMMEDIATE; \
-             INSERT INTO pushes (connector_id, lane, state, ready, created_at, updated_at, due_at) \
+             INSERT INTO pushes (connector_id, lane, state, ready, created_at, updated_at, due_at, title, description, severity) \
              WITH RECURSIVE n (i) AS (SELECT {first} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to}) \
-             SELECT {id}, printf('c:host-%08d/disk', i), 'queued', 1, {past} + i, {past} + i, {past} + i FROM n; \
-             INSERT INTO incidents (push_id, title, description, case_id, severity) \
-             SELECT id, 'Disk full', 'The partition /var has 0 bytes left.', substr(lane, 3), 'high' \
-             FROM pushes WHERE id > {first}; \
+             SELECT {id}, printf('c:host-%08d/disk', i), 'queued', 1, {past} + i, {past} + i, {past} + i, \
+               'Disk full', 'The partition /var has 0 bytes left.', 'high' FROM n; \
              UPDATE counters SET n = n + {to} - {first} WHERE connector_id = {id} AND state = 'queued'; COMMIT",
             id = connector.0,
             past = NOW.as_millis() - 10_000_000,

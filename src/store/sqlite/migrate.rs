@@ -39,6 +39,10 @@ const MIGRATIONS: &[Migration] = &[
         "0005_numbering",
         include_str!("../../../migrations/0005_numbering.sql"),
     ),
+    (
+        "0006_small_cases",
+        include_str!("../../../migrations/0006_small_cases.sql"),
+    ),
 ];
 
 /// The schema version that this casehook writes.
@@ -217,6 +221,10 @@ mod tests {
         (
             "0005_numbering",
             "dcfbfeabc6b0d643a5a8f471a86f3096a5795120ebedcc0c28bfbab8936ab3de",
+        ),
+        (
+            "0006_small_cases",
+            "025c3625ae6476b49c0d7b09404a689b1d46e6a6f03aedd7196023f723928b00",
         ),
     ];
 

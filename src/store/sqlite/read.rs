@@ -162,8 +162,7 @@ pub(super) fn incident(conn: &Connection, id: PushId) -> Sql<Case> {
     let case = conn
         .prepare_cached(
             "SELECT title, description, case_id, severity, status, tags, external_id, fields, \
-             traceparent FROM incidents \
-             WHERE push_id = ?1",
+             traceparent FROM cases WHERE push_id = ?1",
         )?
         .query_row([id.get()], |row| {
             let tags: Option<String> = row.get(5)?;

@@ -341,6 +341,52 @@ fn another_writer_is_waited_for_and_then_told() {
 }
 
 #[test]
+fn a_small_case_stands_in_the_row_of_its_push() {
+    let (_dir, store) = temp_store();
+    let connector = connector(&store, &[]).unwrap().id;
+    let full = |id: &str, title: usize| {
+        let case = Case::new("t".repeat(title))
+            .id(id)
+            .description("d")
+            .severity("high");
+        case.status("open").tag("a").field("f", 1)
+    };
+    // Title, description, id, tags and fields are what counts.
+    let rest = "1".len() + "d".len() + r#"["a"]"#.len() + r#"{"f":1}"#.len();
+    let cases = [
+        (full("1", 1_000 - rest), true),
+        (full("2", 1_001 - rest), false),
+        (Case::new("only a title"), true),
+        (Case::new("a ticket").external_id("E 1"), true),
+        (full("3\0", 1), false),
+        (full("", 1), false),
+        (
+            Case {
+                external_id: Some(String::new()),
+                ..full("4", 1)
+            },
+            false,
+        ),
+        (full("5", 1).external_id("E 5"), true),
+    ];
+    for (case, small) in cases {
+        let new = NewPush {
+            connector,
+            revision: None,
+            case: case.clone(),
+            coalesce: false,
+        };
+        let push = store.enqueue(vec![new], &RETENTION, NOW).unwrap()[0];
+        assert_eq!(store.load(push).unwrap().unwrap().push.case, case);
+        let sql = "SELECT title IS NOT NULL FROM pushes WHERE id = ?1";
+        let within = store
+            .db
+            .read(|conn| one(conn, sql, [push.get()], |row| row.get(0)));
+        assert_eq!(within.unwrap(), Some(small), "{case:?}");
+    }
+}
+
+#[test]
 fn two_stores_on_one_file_see_each_other() {
     let dir = TempDir::new();
     let (one, two) = (open(&dir.path("a.db")), open(&dir.path("a.db")));
