@@ -27,7 +27,6 @@ impl Raw {
         for number in first..first + count {
             self.row(number);
         }
-        self.count(count);
         self.conn.execute_batch("COMMIT").unwrap();
     }
 
@@ -48,7 +47,8 @@ impl Raw {
                      WITH RECURSIVE n (i) AS (SELECT {first} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to}) \
                      SELECT i, 1, printf('c:host-%08d/disk', i), 'queued', 1, {NOW} + i, {NOW} + i, {NOW} + i, \
                        '{}', '{}', 'high', 'open', '[\"infra\"]' FROM n; \
-                     UPDATE counters SET n = n + {to} - {first} WHERE connector_id = 1 AND state = 'queued'; COMMIT",
+                     UPDATE counters SET n = n + {to} - {first} WHERE connector_id = 1 AND state = 'queued'; \
+                     UPDATE numbering SET counted = {to}; COMMIT",
                     super::TITLE,
                     super::DESCRIPTION,
                 ))
@@ -75,15 +75,6 @@ impl Raw {
             "[\"infra\"]"
         ])
         .unwrap();
-    }
-
-    /// The row that `stats` and the limit of the queue read.
-    fn count(&self, number: usize) {
-        let mut counter = self
-            .conn
-            .prepare_cached("UPDATE counters SET n = n + ?1 WHERE connector_id = 1 AND state = 'queued'")
-            .unwrap();
-        counter.execute([number as i64]).unwrap();
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn remove(conn: &Connection, name: &str, undelivered: Undelivered, no
         .prepare_cached(
             "SELECT coalesce(sum(n) FILTER (WHERE state = 'sending'), 0), \
              coalesce(sum(n) FILTER (WHERE state IN ('queued', 'waiting', 'held', 'failed')), 0) \
-             FROM counters WHERE connector_id = ?1",
+             FROM counts WHERE connector_id = ?1",
         )?
         .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if sending > 0 {

@@ -103,17 +103,13 @@ impl Plain {
     /// In casehook's own tables; nobody else has the database open, which has one connector.
     pub(crate) fn whole(path: &Path) -> Plain {
         let conn = Connection::open(path).unwrap();
-        conn.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             UPDATE counters SET n = 1 WHERE state = 'queued'",
-        )
-        .unwrap();
+        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+            .unwrap();
         Plain {
             conn,
             insert: &[
                 "INSERT INTO pushes (connector_id, lane, state, ready, created_at, updated_at, due_at, title) \
                  VALUES (1, 'c:' || ?1, 'queued', 1, 0, 0, 0, ?1)",
-                "UPDATE counters SET n = 1 WHERE connector_id = 1 AND state = 'queued' AND ?1 <> ''",
             ],
             read: "SELECT id, title FROM pushes WHERE connector_id = 1 AND ready = 1 ORDER BY due_at, id LIMIT 1",
             delete: "DELETE FROM pushes WHERE id = ?1",
@@ -298,7 +294,8 @@ fn fill(path: &Path, connector: ConnectorId, count: usize) {
              WITH RECURSIVE n (i) AS (SELECT {first} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to}) \
              SELECT {id}, printf('c:host-%08d/disk', i), 'queued', 1, {past} + i, {past} + i, {past} + i, \
                'Disk full', 'The partition /var has 0 bytes left.', 'high' FROM n; \
-             UPDATE counters SET n = n + {to} - {first} WHERE connector_id = {id} AND state = 'queued'; COMMIT",
+             UPDATE counters SET n = n + {to} - {first} WHERE connector_id = {id} AND state = 'queued'; \
+             UPDATE numbering SET counted = {to}; COMMIT",
             id = connector.0,
             past = NOW.as_millis() - 10_000_000,
         ))

@@ -1,5 +1,7 @@
 //! What ages: the history and the attempts log. What is counted.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Row, params};
 
 use super::connectors;
@@ -29,7 +31,7 @@ pub(super) fn prune(conn: &Connection, retention: &Retention, now: Timestamp) ->
     let aged = run(conn, PRUNE_AGED, params![before, int(BATCH)])? as u64;
     let kept: i64 = conn
         .prepare_cached(
-            "SELECT coalesce(sum(n), 0) FROM counters WHERE state IN ('delivered', 'superseded', 'cancelled')",
+            "SELECT coalesce(sum(n), 0) FROM counts WHERE state IN ('delivered', 'superseded', 'cancelled')",
         )?
         .query_row([], |row| row.get(0))?;
     let excess = count(kept).saturating_sub(retention.history_count);
@@ -56,7 +58,15 @@ pub(super) const OLDEST_UNTRIED: &str = "SELECT id, created_at FROM pushes \
 
 pub(super) const READY: &str = "SELECT 1 FROM pushes WHERE connector_id = ?1 AND ready = 1 LIMIT 1";
 
+pub(super) const UNCOUNTED: &str = "SELECT connector_id, state, count(*) FROM pushes \
+     WHERE id > (SELECT counted FROM numbering) GROUP BY connector_id, state";
+
 pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
+    let uncounted: HashMap<(i64, String), i64> = all(conn, UNCOUNTED, [], |row| {
+        Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
+    })?
+    .into_iter()
+    .collect();
     connectors::list(conn)?
         .into_iter()
         .map(|connector| {
@@ -73,7 +83,12 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                 [connector.id.0],
                 |row| {
                     let state = named(row, 0, PushState::from_name)?;
-                    Ok((state, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                    let uncounted = uncounted.get(&(connector.id.0, row.get(0)?)).copied();
+                    Ok((
+                        state,
+                        row.get::<_, i64>(1)? + uncounted.unwrap_or(0),
+                        row.get::<_, i64>(2)?,
+                    ))
                 },
             )?;
             let mut oldest: Option<(i64, Timestamp)> = None;

@@ -40,8 +40,8 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/0005_numbering.sql"),
     ),
     (
-        "0006_small_cases",
-        include_str!("../../../migrations/0006_small_cases.sql"),
+        "0006_fewer_pages",
+        include_str!("../../../migrations/0006_fewer_pages.sql"),
     ),
 ];
 
@@ -223,8 +223,8 @@ mod tests {
             "dcfbfeabc6b0d643a5a8f471a86f3096a5795120ebedcc0c28bfbab8936ab3de",
         ),
         (
-            "0006_small_cases",
-            "025c3625ae6476b49c0d7b09404a689b1d46e6a6f03aedd7196023f723928b00",
+            "0006_fewer_pages",
+            "b5296347e3542e37707802424ab4942a065fa1b7613bf6cbbf49a15e48398fc4",
         ),
     ];
 

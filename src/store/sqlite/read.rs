@@ -88,7 +88,8 @@ pub(super) const LIST_QUEUED: &str = "SELECT id FROM pushes NOT INDEXED \
 pub(super) const LIST_CASE: &str = "SELECT id FROM pushes WHERE lane = ?5 AND connector_id = ?3 \
      AND phase = ?6 AND id < ?1 AND (?4 IS NULL OR state = ?4) ORDER BY id DESC LIMIT ?2";
 
-const ANY_QUEUED: &str = "SELECT 1 FROM counters WHERE connector_id = ?1 AND state = 'queued' AND n > 0";
+const ANY_QUEUED: &str =
+    "SELECT 1 FROM counts WHERE connector_id = ?1 AND state = 'queued' AND n > 0 LIMIT 1";
 
 /// Asks range by range, each in the order of its index or of the table, and merges: nothing is sorted.
 fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {

@@ -503,6 +503,13 @@ fn nothing_is_scanned_or_sorted() {
                 assert!(bounded, "{sql}\n{plan}");
             }
         }
+        for sql in [history::UNCOUNTED, enqueue::UNDELIVERED] {
+            let plan = store.db.with_writer(|conn| plan(conn, sql)).unwrap();
+            assert!(
+                plan.contains("SEARCH pushes USING INTEGER PRIMARY KEY (rowid>?)"),
+                "{sql}\n{plan}"
+            );
+        }
     }
 }
 
