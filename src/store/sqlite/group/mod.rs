@@ -1,0 +1,185 @@
+//! Group commit: who writes while others wait to write commits for all of them.
+//!
+//! The first to come leads: it runs its own work and that of everybody who comes meanwhile in one transaction, commits once
+//! and wakes them. Those who come during the commit are led by the first of them. Alone, a writer does nothing but its own
+//! work. Where several shared the last commit, the leader gives them a moment to come back: they were just woken, and a
+//! commit without them would cost more than the moment. Of those that a commit was for, each who is woken wakes others, so
+//! that all processors are at it.
+
+mod job;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use self::job::{Job, News, State};
+use super::fault::Sql;
+use super::lock::lock;
+use crate::error::{Error, Result};
+
+/// How many share a commit at most, so that nobody waits long for the work of others.
+const LARGEST: usize = 128;
+/// How long a leader waits at most for those of the last group, however slow the disk is.
+const LONGEST_WAIT: Duration = Duration::from_micros(250);
+
+/// Everybody who wants to write.
+#[derive(Default)]
+pub(super) struct Group {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Job>>,
+    /// Whether somebody runs work now, or was told to.
+    led: bool,
+    /// How many shared the last commit, and what that took.
+    last: (usize, Duration),
+}
+
+impl Group {
+    /// Runs `work` in a transaction, together with that of others; returns when it is committed, or rolled back.
+    ///
+    /// `session` lends the writing connection.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
+        mut work: impl FnMut(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Result<T> {
+        let value = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&value);
+        let job = Job::new(move |conn| {
+            let value = work(conn)?;
+            *lock(&kept) = Some(value);
+            Ok(())
+        });
+        let first = {
+            let mut queue = lock(&self.queue);
+            queue.waiting.push_back(Arc::clone(&job));
+            !std::mem::replace(&mut queue.led, true)
+        };
+        let done = match first {
+            true => None,
+            false => job.await_turn(),
+        };
+        match done {
+            Some(done) => done?,
+            None => self.lead(session)?,
+        }
+        let value = lock(&value).take();
+        value.ok_or_else(|| Error::internal("work was committed that was not run"))
+    }
+
+    /// Runs the next group, whose first is the caller's work, and hands the lead on.
+    fn lead(&self, session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>) -> Result<()> {
+        let mut led = Led {
+            group: self,
+            jobs: Vec::new(),
+            ends: Vec::new(),
+        };
+        let lent = session(&mut |conn| {
+            let mut intake = self.intake();
+            let took;
+            (led.ends, took) = transaction::run(conn, || intake.next(), &mut led.jobs);
+            lock(&self.queue).last = (led.jobs.len(), took);
+            Ok(())
+        });
+        if let Err(error) = lent {
+            // There is no connection to be had: nobody gets to write.
+            led.jobs.extend(std::iter::from_fn(|| self.take()).take(LARGEST));
+            led.ends = vec![Err(error); led.jobs.len()];
+        }
+        let own = led.ends.first().cloned();
+        drop(led);
+        own.unwrap_or_else(|| Err(Error::internal("a writer led a group that it was not part of")))
+    }
+
+    /// Who gets into the next commit.
+    fn intake(&self) -> Intake<'_> {
+        let (expected, took) = lock(&self.queue).last;
+        Intake {
+            group: self,
+            taken: 0,
+            expected,
+            patience: (took / 2).min(LONGEST_WAIT),
+        }
+    }
+
+    fn take(&self) -> Option<Arc<Job>> {
+        lock(&self.queue).waiting.pop_front()
+    }
+
+    /// The first of those who wait leads next.
+    fn hand_on(&self) {
+        let mut queue = lock(&self.queue);
+        match queue.waiting.front() {
+            Some(next) => next.turn(State::Leading),
+            None => queue.led = false,
+        }
+    }
+}
+
+/// Lets those who came, and those who come back in time, into one commit.
+struct Intake<'a> {
+    group: &'a Group,
+    taken: usize,
+    /// How many shared the last commit. Once they were waited for in vain, there are fewer this time, and that many are
+    /// expected next.
+    expected: usize,
+    /// For how long they may still be waited for: at first for half as long as the last commit took.
+    patience: Duration,
+}
+
+impl Intake<'_> {
+    fn next(&mut self) -> Option<Arc<Job>> {
+        if self.taken == LARGEST {
+            return None;
+        }
+        let job = self.group.take().or_else(|| self.await_one())?;
+        self.taken += 1;
+        Some(job)
+    }
+
+    fn await_one(&mut self) -> Option<Arc<Job>> {
+        if self.taken >= self.expected {
+            return None;
+        }
+        let begun = Instant::now();
+        loop {
+            let waited = begun.elapsed();
+            if waited >= self.patience {
+                self.patience = Duration::ZERO;
+                return None;
+            }
+            std::thread::yield_now();
+            if let Some(job) = self.group.take() {
+                self.patience = self.patience.saturating_sub(waited);
+                return Some(job);
+            }
+        }
+    }
+}
+
+/// A group under way: however it ends, the lead is handed on, and everybody in it learns of the end.
+struct Led<'a> {
+    group: &'a Group,
+    /// The leader's first, for which nobody waits.
+    jobs: Vec<Arc<Job>>,
+    /// How they ended. What did not, since the leader panicked, failed.
+    ends: Vec<Result<()>>,
+}
+
+impl Drop for Led<'_> {
+    fn drop(&mut self) {
+        // Before the others are woken: the next group can begin meanwhile.
+        self.group.hand_on();
+        let panicked = || Err(Error::internal("the writer of this transaction panicked"));
+        let ends = self.ends.drain(..).chain(std::iter::repeat_with(panicked));
+        News::new(self.jobs.drain(..).zip(ends).collect()).spread();
+    }
+}

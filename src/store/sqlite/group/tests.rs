@@ -1,0 +1,204 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::store::sqlite::fault::Fault;
+
+fn database() -> Connection {
+    let conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch("CREATE TABLE t (n INTEGER UNIQUE)").unwrap();
+    conn
+}
+
+fn insert(n: i64) -> impl FnMut(&Connection) -> Sql<()> + Send + 'static {
+    move |conn| {
+        conn.execute("INSERT INTO t (n) VALUES (?1)", [n])?;
+        Ok(())
+    }
+}
+
+fn rows(conn: &Connection) -> Vec<i64> {
+    let mut statement = conn.prepare("SELECT n FROM t ORDER BY n").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(|row| row.unwrap()).collect()
+}
+
+#[test]
+fn who_fails_fails_alone() {
+    let conn = database();
+    let refuse = |conn: &Connection| -> Sql<()> {
+        conn.execute("INSERT INTO t (n) VALUES (99)", [])?;
+        Err(Error::new(ErrorKind::QueueFull, "no room").into())
+    };
+    let mut given = VecDeque::from([
+        Job::new(insert(1)),
+        Job::new(refuse),
+        Job::new(insert(2)),
+        Job::new(insert(1)),
+    ]);
+    let mut ends = Vec::new();
+    while !given.is_empty() {
+        ends.extend(transaction::run(&conn, || given.pop_front(), &mut Vec::new()).0);
+    }
+    assert_eq!(rows(&conn), [1, 2]);
+    let kinds: Vec<_> = ends
+        .iter()
+        .map(|end| end.as_ref().err().map(Error::kind))
+        .collect();
+    assert_eq!(
+        kinds,
+        [None, Some(ErrorKind::QueueFull), None, Some(ErrorKind::Store)]
+    );
+    assert!(conn.is_autocommit());
+}
+
+#[test]
+fn those_who_wait_share_a_commit() {
+    let conn = Mutex::new(database());
+    let commits = AtomicUsize::new(0);
+    let group = Group::default();
+    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+        commits.fetch_add(1, Ordering::SeqCst);
+        work(&lock(&conn)).map_err(Fault::into_error)
+    };
+    let held = lock(&conn);
+    std::thread::scope(|scope| {
+        for n in 0..40 {
+            let (group, session) = (&group, &session);
+            scope.spawn(move || group.write(session, insert(n)).unwrap());
+        }
+        // The first waits for the connection, the others for the first.
+        while lock(&group.queue).waiting.len() < 40 {
+            std::thread::yield_now();
+        }
+        drop(held);
+    });
+    assert_eq!(rows(&lock(&conn)), (0..40).collect::<Vec<_>>());
+    assert_eq!(commits.into_inner(), 1);
+    assert!(!lock(&group.queue).led);
+}
+
+#[test]
+fn who_comes_while_work_is_done_is_in_the_same_commit() {
+    let conn = Mutex::new(database());
+    let commits = AtomicUsize::new(0);
+    let group = Group::default();
+    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+        commits.fetch_add(1, Ordering::SeqCst);
+        work(&lock(&conn)).map_err(Fault::into_error)
+    };
+    std::thread::scope(|scope| {
+        let (group, session) = (Arc::new(&group), &session);
+        let (tell, begun) = std::sync::mpsc::channel();
+        let (release, hold) = std::sync::mpsc::channel();
+        let first = Arc::clone(&group);
+        scope.spawn(move || {
+            first.write(session, move |conn| {
+                tell.send(()).unwrap();
+                hold.recv().unwrap();
+                conn.execute("INSERT INTO t (n) VALUES (1)", [])?;
+                Ok(())
+            })
+        });
+        begun.recv().unwrap();
+        let second = Arc::clone(&group);
+        scope.spawn(move || second.write(session, insert(2)));
+        while lock(&group.queue).waiting.is_empty() {
+            std::thread::yield_now();
+        }
+        release.send(()).unwrap();
+    });
+    assert_eq!(rows(&lock(&conn)), [1, 2]);
+    assert_eq!(commits.into_inner(), 1);
+}
+
+#[test]
+fn who_waits_in_vain_for_others_goes_on_alone() {
+    let conn = Mutex::new(database());
+    let group = Group::default();
+    lock(&group.queue).last = (8, Duration::MAX);
+    let session =
+        |work: &mut dyn FnMut(&Connection) -> Sql<()>| work(&lock(&conn)).map_err(Fault::into_error);
+    group.write(session, insert(1)).unwrap();
+    assert_eq!(rows(&lock(&conn)), [1]);
+    assert_eq!(lock(&group.queue).last.0, 1, "nobody is waited for next time");
+}
+
+#[test]
+fn a_panic_ends_with_the_call_it_is_in() {
+    let conn = Mutex::new(database());
+    let group = Group::default();
+    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+        let conn = lock(&conn);
+        if !conn.is_autocommit() {
+            conn.execute_batch("ROLLBACK").unwrap();
+        }
+        work(&conn).map_err(Fault::into_error)
+    };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        group.write(session, |_| -> Sql<()> { panic!("on purpose") })
+    }));
+    assert!(panicked.is_err());
+    group.write(session, insert(1)).unwrap();
+    assert_eq!(rows(&lock(&conn)), [1]);
+}
+
+#[test]
+fn a_panic_of_one_leaves_nobody_waiting() {
+    let conn = Mutex::new(database());
+    let group = Group::default();
+    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+        let conn = lock(&conn);
+        if !conn.is_autocommit() {
+            conn.execute_batch("ROLLBACK").unwrap();
+        }
+        work(&conn).map_err(Fault::into_error)
+    };
+    let held = lock(&conn);
+    let ends: Vec<_> = std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for n in 0..9 {
+            let work = move |conn: &Connection| match n {
+                4 => panic!("on purpose"),
+                n => insert(n)(conn),
+            };
+            let (group, session) = (&group, &session);
+            threads.push(scope.spawn(move || group.write(session, work)));
+            while lock(&group.queue).waiting.len() < threads.len() {
+                std::thread::yield_now();
+            }
+        }
+        drop(held);
+        threads.into_iter().map(|thread| thread.join().ok()).collect()
+    });
+    // Whose work the panic undid, and those whose it did not reach.
+    let kinds: Vec<_> = ends
+        .iter()
+        .map(|end| end.as_ref().map(|end| end.is_ok()))
+        .collect();
+    let failed = Some(false);
+    let expected = [
+        None,
+        failed,
+        failed,
+        failed,
+        failed,
+        Some(true),
+        Some(true),
+        Some(true),
+        Some(true),
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(rows(&lock(&conn)), [5, 6, 7, 8]);
+}
+
+#[test]
+fn without_a_connection_nobody_writes() {
+    let group = Group::default();
+    let closed = |_: &mut dyn FnMut(&Connection) -> Sql<()>| Err(Error::new(ErrorKind::Closed, "closed"));
+    for _ in 0..2 {
+        let error = group.write(closed, insert(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+    }
+    assert!(!lock(&group.queue).led);
+}
