@@ -16,6 +16,8 @@ mod history;
 pub(in crate::store) mod key;
 mod lock;
 mod migrate;
+#[cfg(test)]
+mod plan_tests;
 mod purpose;
 pub(in crate::store) mod read;
 pub(in crate::store) mod record;

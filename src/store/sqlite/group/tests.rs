@@ -1,3 +1,5 @@
+//! Who shares a commit, and who learns of it.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
