@@ -1,12 +1,14 @@
 //! Taking pushes for delivery.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::db::{all, int, one, run};
 use super::fault::Sql;
 use super::read;
 use super::record;
-use super::row::{named, progress, progress_columns, time};
+use super::row::{
+    case_id, incident, incident_columns, is_null, named, progress, progress_columns, time, time_or_none,
+};
 use crate::model::{Case, Comment, CommentState, Link, PushId, PushState, Step, Timestamp};
 use crate::outbox::{Claim, CommentProgress, ConnectorId, Intent, Progress, Push};
 
@@ -36,124 +38,98 @@ fn first_ready(
     busy: &[PushId],
 ) -> Sql<Option<(PushId, Timestamp)>> {
     let until = until.map_or(i64::MAX, Timestamp::as_millis);
-    let rows = all(
-        conn,
-        FIRST_READY,
-        params![connector.0, until, int(busy.len() as u64 + 1)],
-        |row| Ok((PushId::from(row.get::<_, i64>(0)?), time(row, 1)?)),
-    )?;
-    Ok(rows.into_iter().find(|(id, _)| !busy.contains(id)))
+    let mut statement = conn.prepare_cached(FIRST_READY)?;
+    let mut rows = statement.query(params![connector.0, until, int(busy.len() as u64 + 1)])?;
+    while let Some(row) = rows.next()? {
+        let id = PushId::from(row.get::<_, i64>(0)?);
+        if !busy.contains(&id) {
+            return Ok(Some((id, time(row, 1)?)));
+        }
+    }
+    Ok(None)
 }
 
+/// A push with what its next step needs to know, but for its comments.
+pub(super) const LOAD: &str = concat!(
+    "SELECT p.connector_id, c.target, EXISTS (SELECT 1 FROM comments WHERE push_id = p.id), \
+     coalesce(l.last_push > p.id, 0) OR EXISTS (\
+       SELECT 1 FROM pushes AS later WHERE later.lane = p.lane AND later.connector_id = p.connector_id \
+       AND later.phase = 2 AND later.id > p.id), ",
+    incident_columns!(),
+    ", l.external_id, l.title, l.url, l.updated_at, c.name, \
+     n.step, n.comment, n.target, n.idempotency_key, n.key_made_at, n.ended_at, n.body, ",
+    progress_columns!(),
+    " FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id \
+     LEFT JOIN incidents AS i ON i.push_id = p.id AND p.title IS NULL \
+     LEFT JOIN intents AS n ON n.push_id = p.id \
+     LEFT JOIN links AS l ON l.connector_id = p.connector_id AND l.target = c.target AND l.case_id = ",
+    case_id!(),
+    " WHERE p.id = ?1"
+);
+const INCIDENT: usize = 4;
+const LINK: usize = 13;
+const INTENT: usize = 18;
+const PROGRESS: usize = 25;
+
 pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
-    let row = one(
-        conn,
-        concat!(
-            "SELECT p.connector_id, p.lane, c.name, c.target, p.",
-            progress_columns!(),
-            " FROM pushes AS p JOIN (SELECT id AS connector, name, target FROM connectors) AS c \
-             ON c.connector = p.connector_id WHERE p.id = ?1"
-        ),
-        [id.get()],
-        |row| {
-            Ok(Row {
+    let found = one(conn, LOAD, [id.get()], |row| {
+        let has_comments: bool = row.get(2)?;
+        let case = incident(row, INCIDENT)?;
+        let target: String = row.get(1)?;
+        let link = link(row, &target, case.id.as_deref())?;
+        let progress = Progress {
+            intent: intent(row)?,
+            ..progress(row, PROGRESS)?
+        };
+        let claim = Claim {
+            push: Push {
+                id,
                 connector: ConnectorId(row.get(0)?),
-                lane: row.get(1)?,
-                name: row.get(2)?,
-                target: row.get(3)?,
-                progress: progress(row, 4)?,
-            })
-        },
-    )?;
-    let Some(mut row) = row else {
+                case,
+                progress,
+                comments: Vec::new(),
+            },
+            target,
+            link,
+            overtaken: row.get(3)?,
+        };
+        Ok((claim, has_comments))
+    })?;
+    let Some((mut claim, has_comments)) = found else {
         return Ok(None);
     };
-    row.progress.intent = intent(conn, id)?;
-    let case_id = row.lane.as_deref().and_then(read::case_of_lane);
-    let (link, last_push) = match case_id {
-        Some(case_id) => link(conn, &row, case_id)?,
-        None => (None, 0),
-    };
-    let overtaken = match &row.lane {
-        None => false,
-        Some(lane) => last_push > id.get() || is_overtaken(conn, row.connector, lane, id)?,
-    };
-    let (lines, comments) = comments(conn, id, &row, case_id)?;
-    let mut case = read::incident(conn, id)?;
-    case.comments = lines;
-    Ok(Some(Claim {
-        push: Push {
-            id,
-            connector: row.connector,
-            case,
-            progress: row.progress,
-            comments,
-        },
-        target: row.target,
-        link,
-        overtaken,
+    if has_comments {
+        (claim.push.case.comments, claim.push.comments) = comments(conn, &claim)?;
+    }
+    Ok(Some(claim))
+}
+
+fn link(row: &Row<'_>, target: &str, case_id: Option<&str>) -> rusqlite::Result<Option<Link>> {
+    match case_id {
+        Some(case_id) if !is_null(row, LINK)? => {
+            read::link_from(row, LINK, row.get(LINK + 4)?, target.to_owned(), case_id).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn intent(row: &Row<'_>) -> rusqlite::Result<Option<Intent>> {
+    if is_null(row, INTENT)? {
+        return Ok(None);
+    }
+    Ok(Some(Intent {
+        step: named(row, INTENT, Step::from_name)?,
+        comment: row.get(INTENT + 1)?,
+        target: row.get(INTENT + 2)?,
+        idempotency_key: row.get(INTENT + 3)?,
+        key_made_at: time(row, INTENT + 4)?,
+        ended_at: time_or_none(row, INTENT + 5)?,
+        body: row.get(INTENT + 6)?,
     }))
 }
 
-struct Row {
-    connector: ConnectorId,
-    lane: Option<String>,
-    name: String,
-    target: String,
-    progress: Progress,
-}
-
-fn intent(conn: &Connection, id: PushId) -> Sql<Option<Intent>> {
-    one(
-        conn,
-        "SELECT step, comment, target, idempotency_key, key_made_at, ended_at, body FROM intents \
-         WHERE push_id = ?1",
-        [id.get()],
-        |row| {
-            Ok(Intent {
-                step: named(row, 0, Step::from_name)?,
-                comment: row.get(1)?,
-                target: row.get(2)?,
-                idempotency_key: row.get(3)?,
-                key_made_at: time(row, 4)?,
-                ended_at: super::row::time_or_none(row, 5)?,
-                body: row.get(6)?,
-            })
-        },
-    )
-}
-
-/// The link, and the highest push that was delivered under it.
-fn link(conn: &Connection, row: &Row, case_id: &str) -> Sql<(Option<Link>, i64)> {
-    let found = one(
-        conn,
-        "SELECT external_id, title, url, updated_at, last_push FROM links \
-         WHERE connector_id = ?1 AND target = ?2 AND case_id = ?3",
-        params![row.connector.0, row.target, case_id],
-        |columns| {
-            let link = read::link_from(columns, row.name.clone(), row.target.clone(), case_id)?;
-            Ok((link, columns.get(4)?))
-        },
-    )?;
-    Ok(match found {
-        Some((link, last_push)) => (Some(link), last_push),
-        None => (None, 0),
-    })
-}
-
-pub(super) const OVERTAKEN: &str =
-    "SELECT 1 FROM pushes WHERE lane = ?1 AND connector_id = ?2 AND phase = 2 AND id > ?3 LIMIT 1";
-
-fn is_overtaken(conn: &Connection, connector: ConnectorId, lane: &str, id: PushId) -> Sql<bool> {
-    Ok(one(conn, OVERTAKEN, params![lane, connector.0, id.get()], |_| Ok(()))?.is_some())
-}
-
-fn comments(
-    conn: &Connection,
-    id: PushId,
-    row: &Row,
-    case_id: Option<&str>,
-) -> Sql<(Vec<Comment>, Vec<CommentProgress>)> {
+fn comments(conn: &Connection, claim: &Claim) -> Sql<(Vec<Comment>, Vec<CommentProgress>)> {
+    let push = &claim.push;
     let rows = all(
         conn,
         "SELECT comment_id, text, state, occurrence, comment_id <> '' AND EXISTS (\
@@ -161,7 +137,7 @@ fn comments(
            AND m.case_id = ?4 AND m.comment_id = comments.comment_id \
            AND m.occurrence = comments.occurrence) \
          FROM comments WHERE push_id = ?1 ORDER BY ordinal",
-        params![id.get(), row.connector.0, row.target, case_id],
+        params![push.id.get(), push.connector.0, claim.target, push.case.id],
         |row| {
             let comment = Comment {
                 id: row.get(0)?,

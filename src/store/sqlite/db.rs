@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::fault::{Fault, Sql};
 use super::group::Group;
 pub(super) use super::lock::lock;
+use super::transaction::{EXCLUDING, READING, transaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::fork;
 
@@ -50,7 +51,7 @@ impl Db {
 
     /// Runs `work` in one transaction that excludes every other writer; commits when it returns `Ok`.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
-        self.with_writer(|conn| in_transaction(conn, TransactionBehavior::Immediate, work))
+        self.with_writer(|conn| transaction(conn, EXCLUDING, work))
     }
 
     /// The same together with others who wait to write: one commit for all. `work` is run again when the transaction it
@@ -65,7 +66,7 @@ impl Db {
 
     /// Runs `work` on one snapshot of the database, beside any writer.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
-        self.with_reader(|conn| in_transaction(conn, TransactionBehavior::Deferred, work))
+        self.with_reader(|conn| transaction(conn, READING, work))
     }
 
     /// Runs `work` on the writing connection, outside any transaction.
@@ -205,17 +206,6 @@ fn be_patient(conn: &mut Connection, patience: Duration) -> Sql<()> {
 
 fn pause() {
     std::thread::sleep(Duration::from_micros(fastrand::u64(150..400)));
-}
-
-fn in_transaction<T>(
-    conn: &Connection,
-    behaviour: TransactionBehavior,
-    work: impl FnOnce(&Connection) -> Sql<T>,
-) -> Sql<T> {
-    let transaction = Transaction::new_unchecked(conn, behaviour)?;
-    let value = work(&transaction)?;
-    transaction.commit()?;
-    Ok(value)
 }
 
 fn closed() -> Error {

@@ -28,6 +28,7 @@ mod row;
 pub(in crate::store) mod spool;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod transaction;
 pub(in crate::store) mod vault;
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! That no statement gets slower with the number of pushes.
+//! That no statement gets slower with the number of pushes. Connectors are few.
 
 use super::tests::{NOW, RETENTION, connector, pushes, temp_store};
 use super::*;
@@ -12,7 +12,7 @@ fn nothing_is_scanned_or_sorted() {
     assert_eq!(store.counts().unwrap()[0].by_state[0], 100_000);
     let statements = [
         (claim::FIRST_READY, "pushes_ready"),
-        (claim::OVERTAKEN, "pushes_lane"),
+        (claim::LOAD, "pushes_lane"),
         (claim::INTERRUPTED, "pushes_state"),
         (claim::CLAMP, "pushes_ready"),
         (super::connectors::PULL, "pushes_ready"),
@@ -43,7 +43,8 @@ fn nothing_is_scanned_or_sorted() {
             let plan = store.db.with_writer(|conn| plan(conn, sql)).unwrap();
             assert!(plan.contains(index), "{sql}\n{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
-            for scan in plan.lines().filter(|line| line.starts_with("SCAN")) {
+            let of_many = |line: &&str| line.starts_with("SCAN") && *line != "SCAN c";
+            for scan in plan.lines().filter(of_many) {
                 // In the order of the index, and ended by its LIMIT.
                 let bounded = sql == history::PRUNE_OLDEST && scan.contains("pushes_finished");
                 assert!(bounded, "{sql}\n{plan}");

@@ -5,10 +5,9 @@ use rusqlite::{Connection, Row, params};
 use super::connectors;
 use super::db::{all, count, one};
 use super::fault::Sql;
-use super::row::{json, named, named_or_none, progress, progress_columns, time};
+use super::row::{named, named_or_none, progress, progress_columns, time};
 use crate::model::{
-    Attempt, Case, CommentState, CommentStatus, FailureClass, Filter, Link, PushId, PushState, PushStatus,
-    Step,
+    Attempt, CommentState, CommentStatus, FailureClass, Filter, Link, PushId, PushState, PushStatus, Step,
 };
 
 /// The host's case id in the name of a lane; see `outbox::lane`.
@@ -20,10 +19,9 @@ pub(super) fn status(conn: &Connection, id: PushId) -> Sql<Option<PushStatus>> {
     let status = one(
         conn,
         concat!(
-            "SELECT c.name, p.lane, p.created_at, p.updated_at, p.superseded_by, p.",
+            "SELECT c.name, p.lane, p.created_at, p.updated_at, p.superseded_by, ",
             progress_columns!(),
-            " FROM pushes AS p JOIN (SELECT id AS connector, name FROM connectors) AS c \
-             ON c.connector = p.connector_id WHERE p.id = ?1"
+            " FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id WHERE p.id = ?1"
         ),
         [id.get()],
         |row| {
@@ -158,45 +156,20 @@ pub(super) fn attempts(conn: &Connection, id: PushId) -> Sql<Vec<Attempt>> {
     )
 }
 
-/// The incident of a push, without its comments. Every push has one.
-pub(super) fn incident(conn: &Connection, id: PushId) -> Sql<Case> {
-    let case = conn
-        .prepare_cached(
-            "SELECT title, description, case_id, severity, status, tags, external_id, fields, \
-             traceparent FROM cases WHERE push_id = ?1",
-        )?
-        .query_row([id.get()], |row| {
-            let tags: Option<String> = row.get(5)?;
-            let fields: Option<String> = row.get(7)?;
-            Ok(Case {
-                title: row.get(0)?,
-                description: row.get(1)?,
-                id: row.get(2)?,
-                severity: row.get(3)?,
-                status: row.get(4)?,
-                tags: tags.map_or(Ok(Vec::new()), |text| json(5, &text))?,
-                external_id: row.get(6)?,
-                fields: fields.map_or(Ok(serde_json::Map::new()), |text| json(7, &text))?,
-                comments: Vec::new(),
-                traceparent: row.get(8)?,
-            })
-        })?;
-    Ok(case)
-}
-
 pub(super) fn link(conn: &Connection, connector: &str, target: &str, case_id: &str) -> Sql<Option<Link>> {
     one(
         conn,
         "SELECT external_id, title, url, updated_at FROM links \
          WHERE connector_id = (SELECT id FROM connectors WHERE name = ?1) AND target = ?2 AND case_id = ?3",
         [connector, target, case_id],
-        |row| link_from(row, connector.to_owned(), target.to_owned(), case_id),
+        |row| link_from(row, 0, connector.to_owned(), target.to_owned(), case_id),
     )
 }
 
-/// Reads external id, title, URL and time from the first four columns.
+/// Reads external id, title, URL and time from column `at` on.
 pub(super) fn link_from(
     row: &Row<'_>,
+    at: usize,
     connector: String,
     target: String,
     case_id: &str,
@@ -205,9 +178,9 @@ pub(super) fn link_from(
         connector,
         target,
         case_id: case_id.to_owned(),
-        external_id: row.get(0)?,
-        external_title: row.get(1)?,
-        external_url: row.get(2)?,
-        updated_at: time(row, 3)?,
+        external_id: row.get(at)?,
+        external_title: row.get(at + 1)?,
+        external_url: row.get(at + 2)?,
+        updated_at: time(row, at + 3)?,
     })
 }

@@ -1,18 +1,18 @@
 //! Columns of a push, to and from the outbox's types.
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 
 use super::db::count;
-use crate::model::{FailureClass, PushError, PushState, Step, Timestamp};
+use crate::model::{Case, FailureClass, PushError, PushState, Step, Timestamp};
 use crate::outbox::Progress;
 
-/// The columns that `progress` reads, in its order.
+/// The columns of `pushes AS p` that `progress` reads, in its order.
 macro_rules! progress_columns {
     () => {
-        "state, step, due_at, wait_ms, begun, attempts, step_attempts, age_from, external_id, \
-         external_title, external_url, uncertain, resends, preconditions, error_code, error_kind, \
-         error_message, error_step, error_status, error_retryable, sent_to"
+        "p.state, p.step, p.due_at, p.wait_ms, p.begun, p.attempts, p.step_attempts, p.age_from, p.external_id, \
+         p.external_title, p.external_url, p.uncertain, p.resends, p.preconditions, p.error_code, p.error_kind, \
+         p.error_message, p.error_step, p.error_status, p.error_retryable, p.sent_to"
     };
 }
 pub(super) use progress_columns;
@@ -54,14 +54,53 @@ fn error(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<PushError>> {
     }))
 }
 
+/// The columns that `incident` reads, in its order: of `pushes AS p`, or where its case stands apart, of `incidents AS i`.
+macro_rules! incident_columns {
+    () => {
+        concat!(
+            "coalesce(p.title, i.title), coalesce(p.description, i.description), ",
+            case_id!(),
+            ", coalesce(p.severity, i.severity), coalesce(p.status, i.status), coalesce(p.tags, i.tags), \
+             coalesce(i.external_id, p.given_id), coalesce(p.fields, i.fields), coalesce(p.traceparent, i.traceparent)"
+        )
+    };
+}
+pub(super) use incident_columns;
+
+/// The case id among them.
+macro_rules! case_id {
+    () => {
+        "coalesce(i.case_id, CASE WHEN p.lane GLOB 'c:*' THEN substr(p.lane, 3) END)"
+    };
+}
+pub(super) use case_id;
+
+/// Reads `incident_columns!` from column `at` on: a case without its comments.
+pub(super) fn incident(row: &Row<'_>, at: usize) -> rusqlite::Result<Case> {
+    let tags: Option<String> = row.get(at + 5)?;
+    let fields: Option<String> = row.get(at + 7)?;
+    Ok(Case {
+        title: row.get(at)?,
+        description: row.get(at + 1)?,
+        id: row.get(at + 2)?,
+        severity: row.get(at + 3)?,
+        status: row.get(at + 4)?,
+        tags: tags.map_or(Ok(Vec::new()), |text| json(at + 5, &text))?,
+        external_id: row.get(at + 6)?,
+        fields: fields.map_or(Ok(serde_json::Map::new()), |text| json(at + 7, &text))?,
+        comments: Vec::new(),
+        traceparent: row.get(at + 8)?,
+    })
+}
+
 /// A value that is stored by its name.
 pub(super) fn named<T>(
     row: &Row<'_>,
     at: usize,
     from_name: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<T> {
-    let name: String = row.get(at)?;
-    from_name(&name).ok_or_else(|| {
+    let name = row.get_ref(at)?.as_str()?;
+    from_name(name).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(at, Type::Text, format!("unknown name {name:?}").into())
     })
 }
@@ -72,10 +111,14 @@ pub(super) fn named_or_none<T>(
     at: usize,
     from_name: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<Option<T>> {
-    match row.get_ref(at)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
-        _ => named(row, at, from_name).map(Some),
+    match is_null(row, at)? {
+        true => Ok(None),
+        false => named(row, at, from_name).map(Some),
     }
+}
+
+pub(super) fn is_null(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
+    Ok(row.get_ref(at)? == ValueRef::Null)
 }
 
 /// A moment.

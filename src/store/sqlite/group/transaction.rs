@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::job::Job;
 use crate::error::Result;
-use crate::store::sqlite::fault::{Fault, Sql};
+use crate::store::sqlite::transaction::{EXCLUDING, End, end, frame};
 
 /// One transaction for all that `next` gives, which are in `jobs` then; where one of them fails, each gets a transaction of
 /// its own. How each ended, and how long the commit took.
@@ -16,7 +16,7 @@ pub(super) fn run(
     mut next: impl FnMut() -> Option<Arc<Job>>,
     jobs: &mut Vec<Arc<Job>>,
 ) -> (Vec<Result<()>>, Duration) {
-    if let Err(unbegun) = frame(conn, "BEGIN IMMEDIATE") {
+    if let Err(unbegun) = frame(conn, EXCLUDING) {
         // Whoever else is there would fare no better, after as long a wait.
         jobs.extend(std::iter::from_fn(next));
         let error = unbegun.fault().into_error();
@@ -43,38 +43,6 @@ pub(super) fn run(
 }
 
 fn alone(conn: &Connection, job: &Job) -> Result<()> {
-    let done = frame(conn, "BEGIN IMMEDIATE").and_then(|()| end(conn, job.run(conn)));
+    let done = frame(conn, EXCLUDING).and_then(|()| end(conn, job.run(conn)));
     done.map_err(|end| end.fault().into_error())
-}
-
-/// Why a transaction came to nothing: what it was for, or its begin or commit.
-enum End {
-    Work(Fault),
-    Frame(Fault),
-}
-
-impl End {
-    fn fault(self) -> Fault {
-        match self {
-            End::Work(fault) | End::Frame(fault) => fault,
-        }
-    }
-}
-
-/// Begins or ends a transaction.
-fn frame(conn: &Connection, sql: &str) -> Result<(), End> {
-    let done = conn
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.execute([]));
-    done.map(drop).map_err(|error| End::Frame(error.into()))
-}
-
-/// Commits what was done in a transaction, or has none of it.
-fn end(conn: &Connection, done: Sql<()>) -> Result<(), End> {
-    let done = done.map_err(End::Work).and_then(|()| frame(conn, "COMMIT"));
-    if done.is_err() && !conn.is_autocommit() {
-        // Where this fails too, the next one to use the connection tries again before anything else.
-        let _ = frame(conn, "ROLLBACK");
-    }
-    done
 }
