@@ -5,11 +5,10 @@ use rusqlite::{Connection, Row, params};
 use super::db::{all, int, one, run};
 use super::fault::Sql;
 use super::read;
-use super::record;
 use super::row::{
     case_id, incident, incident_columns, is_null, named, progress, progress_columns, time, time_or_none,
 };
-use crate::model::{Case, Comment, CommentState, Link, PushId, PushState, Step, Timestamp};
+use crate::model::{Case, Comment, CommentState, Link, PushId, Step, Timestamp};
 use crate::outbox::{Claim, CommentProgress, ConnectorId, Intent, Progress, Push};
 
 pub(super) fn claim(
@@ -157,21 +156,6 @@ fn comments(conn: &Connection, claim: &Claim) -> Sql<(Vec<Comment>, Vec<CommentP
 /// The case of a push, whole.
 pub(super) fn case(conn: &Connection, id: PushId) -> Sql<Option<Case>> {
     Ok(load(conn, id)?.map(|claim| claim.push.case))
-}
-
-pub(super) fn begin(conn: &Connection, id: PushId, to: &Progress, now: Timestamp) -> Sql<bool> {
-    let found: Option<bool> = one(
-        conn,
-        "SELECT ready = 1 OR state = 'sending' FROM pushes WHERE id = ?1",
-        [id.get()],
-        |row| row.get(0),
-    )?;
-    if found != Some(true) {
-        return Ok(false);
-    }
-    record::write_progress(conn, id, to, PushState::Sending, true, false, now)?;
-    record::write_intent(conn, id, to.intent.as_ref())?;
-    Ok(true)
 }
 
 pub(super) const INTERRUPTED: &str =

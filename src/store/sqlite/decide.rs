@@ -7,7 +7,7 @@ use super::db::run;
 use super::fault::Sql;
 use super::record::{apply, missing, place};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{PushId, Timestamp};
+use crate::model::{PushId, PushState, Timestamp};
 use crate::outbox::{Claim, Outcome};
 
 pub(super) fn decide(
@@ -24,7 +24,7 @@ pub(super) fn decide(
 
 pub(super) fn discard(conn: &Connection, id: PushId) -> Sql<()> {
     let place = place(conn, id)?;
-    if place.state != "failed" {
+    if place.state != PushState::Failed {
         return Err(Error::new(
             ErrorKind::State,
             format!(

@@ -269,7 +269,7 @@ impl Store for SqliteStore {
     fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool> {
         let progress = progress.clone();
         self.db
-            .write_grouped(move |conn| claim::begin(conn, id, &progress, now))
+            .write_grouped(move |conn| record::begin(conn, id, &progress, now))
     }
 
     fn record(&self, id: PushId, outcome: &Outcome, now: Timestamp) -> Result<bool> {
@@ -287,7 +287,7 @@ impl Store for SqliteStore {
         let (kept, next) = (outcome.clone(), progress.clone());
         let both = self.db.write_grouped(move |conn| {
             let recorded = record::record(conn, ended, &kept, now)?;
-            Ok((recorded, claim::begin(conn, begun, &next, now)?))
+            Ok((recorded, record::begin(conn, begun, &next, now)?))
         });
         match both {
             Ok((recorded, began)) => (Ok(recorded), Ok(began)),

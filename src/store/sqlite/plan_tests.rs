@@ -16,6 +16,7 @@ fn nothing_is_scanned_or_sorted() {
         (claim::INTERRUPTED, "pushes_state"),
         (claim::CLAMP, "pushes_ready"),
         (super::connectors::PULL, "pushes_ready"),
+        (record::PLACE, "pushes_lane"),
         (record::LANE_HEAD, "pushes_lane"),
         (record::LANE_LEADER, "pushes_leads"),
         (record::LANE_SENDING, "pushes_state"),

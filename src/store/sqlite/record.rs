@@ -1,12 +1,14 @@
 //! Storing what an exchange or a decision changed, and handing the lane on.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
 
 use super::connectors;
 use super::db::{int, one, run};
 use super::fault::Sql;
 use super::history;
 use super::read::case_of_lane;
+use super::row::{named, time};
 use crate::error::{Error, ErrorKind};
 use crate::model::{PushId, PushState, Step, Timestamp};
 use crate::outbox::{ConnectorId, Intent, LeftBehind, LinkChange, Outcome, Progress};
@@ -17,25 +19,41 @@ pub(in crate::store) const ATTEMPTS_KEPT: i64 = 50;
 /// Where a push stands before something about it changes.
 pub(super) struct Place {
     pub(super) connector: ConnectorId,
-    pub(super) lane: Option<String>,
-    pub(super) open: bool,
-    pub(super) state: String,
+    pub(super) state: PushState,
+    lane: Option<String>,
+    due_at: Timestamp,
+    /// The connector's.
+    revision: i64,
+    /// The connector's.
+    target: String,
+    /// Whether other pushes of its lane are open.
+    contested: bool,
+    has_intent: bool,
+    /// Whether as many exchanges of it are logged as are kept.
+    full: bool,
 }
 
+pub(super) const PLACE: &str = "SELECT p.connector_id, p.state, p.lane, p.due_at, c.revision, c.target, \
+     EXISTS (SELECT 1 FROM pushes AS rival WHERE rival.lane = p.lane \
+       AND rival.connector_id = p.connector_id AND rival.phase = 1 AND rival.id <> p.id), \
+     EXISTS (SELECT 1 FROM intents WHERE push_id = p.id), \
+     (SELECT id FROM attempts WHERE push_id = p.id ORDER BY id LIMIT 1 OFFSET ?2) IS NOT NULL \
+     FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id WHERE p.id = ?1";
+
 pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
-    let found = one(
-        conn,
-        "SELECT connector_id, lane, phase = 1, state FROM pushes WHERE id = ?1",
-        [id.get()],
-        |row| {
-            Ok(Place {
-                connector: ConnectorId(row.get(0)?),
-                lane: row.get(1)?,
-                open: row.get(2)?,
-                state: row.get(3)?,
-            })
-        },
-    )?;
+    let found = one(conn, PLACE, [id.get(), ATTEMPTS_KEPT - 1], |row| {
+        Ok(Place {
+            connector: ConnectorId(row.get(0)?),
+            state: named(row, 1, PushState::from_name)?,
+            lane: row.get(2)?,
+            due_at: time(row, 3)?,
+            revision: row.get(4)?,
+            target: row.get(5)?,
+            contested: row.get(6)?,
+            has_intent: row.get(7)?,
+            full: row.get(8)?,
+        })
+    })?;
     found.ok_or_else(|| missing(id).into())
 }
 
@@ -44,29 +62,21 @@ pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
 pub(super) fn record(conn: &Connection, id: PushId, outcome: &Outcome, now: Timestamp) -> Sql<bool> {
     let place = place(conn, id)?;
     let present;
-    let outcome = if is_outdated(conn, &place, outcome)? {
-        present = of_old_document(outcome, now);
-        &present
-    } else {
-        outcome
+    let outcome = match outcome.revision {
+        // The connector was configured anew since the exchange was made.
+        Some(revision) if revision != place.revision => {
+            present = of_old_document(outcome, now);
+            &present
+        }
+        _ => outcome,
     };
-    if place.open {
+    if !place.state.is_final() {
         apply(conn, id, &place, outcome, now)?;
         return Ok(true);
     }
     log(conn, id, &place, outcome)?;
     set_health(conn, &place, outcome)?;
     Ok(false)
-}
-
-/// Whether the connector was configured anew since the exchange was made.
-fn is_outdated(conn: &Connection, place: &Place, outcome: &Outcome) -> Sql<bool> {
-    let Some(revision) = outcome.revision else {
-        return Ok(false);
-    };
-    let sql = "SELECT revision FROM connectors WHERE id = ?1";
-    let present: Option<i64> = one(conn, sql, [place.connector.0], |row| row.get(0))?;
-    Ok(present.is_some_and(|present| present != revision))
 }
 
 /// What an exchange by an old document leaves: nothing against the connector, and as at a configure no wait but that
@@ -99,7 +109,7 @@ pub(super) fn apply(
     }
     if let Some(case_id) = place.lane.as_deref().and_then(case_of_lane) {
         if outcome.link != LinkChange::Keep || !outcome.marks.is_empty() {
-            remember(conn, id, place.connector, case_id, outcome, now)?;
+            remember(conn, id, place, case_id, outcome, now)?;
         }
         if let Some(left) = &outcome.left_behind {
             leave_behind(conn, place.connector, case_id, left, now)?;
@@ -107,9 +117,19 @@ pub(super) fn apply(
     }
     let progress = &outcome.progress;
     let ready = hand_on(conn, id, place, progress, now)?;
-    write_progress(conn, id, progress, progress.state, progress.begun, ready, now)?;
+    match (place.state, progress.state) {
+        (PushState::Sending, PushState::Sending) if place.due_at == progress.due_at => {
+            write_progress(conn, STEP, id, progress, progress.begun, &[])?;
+        }
+        (_, state) => {
+            let standing = standing(progress, state, ready, now);
+            write_progress(conn, MOVE, id, progress, progress.begun, &standing)?;
+        }
+    }
     let intent = progress.intent.as_ref().filter(|_| !is_history(progress.state));
-    write_intent(conn, id, intent)?;
+    if intent.is_some() || place.has_intent {
+        write_intent(conn, id, intent)?;
+    }
     log(conn, id, place, outcome)?;
     set_health(conn, place, outcome)
 }
@@ -125,19 +145,14 @@ fn set_health(conn: &Connection, place: &Place, outcome: &Outcome) -> Sql<()> {
 fn remember(
     conn: &Connection,
     id: PushId,
-    connector: ConnectorId,
+    place: &Place,
     case_id: &str,
     outcome: &Outcome,
     now: Timestamp,
 ) -> Sql<()> {
-    let target: Option<String> = one(
-        conn,
-        "SELECT coalesce(?2, target) FROM connectors WHERE id = ?1",
-        params![connector.0, outcome.progress.target],
-        |row| row.get(0),
-    )?;
-    let target = target.ok_or_else(|| Error::internal("a push has no connector"))?;
+    let connector = place.connector;
     let progress = &outcome.progress;
+    let target = progress.target.as_ref().unwrap_or(&place.target);
     match outcome.link {
         LinkChange::Keep => {}
         LinkChange::Clear => {
@@ -231,7 +246,7 @@ pub(super) const LANE_SENDING: &str = "SELECT 1 FROM pushes INDEXED BY pushes_st
 fn hand_on(conn: &Connection, id: PushId, place: &Place, progress: &Progress, now: Timestamp) -> Sql<bool> {
     let state = progress.state;
     let willing = matches!(state, PushState::Queued | PushState::Waiting);
-    let Some(lane) = &place.lane else {
+    let Some(lane) = place.lane.as_ref().filter(|_| place.contested) else {
         return Ok(willing);
     };
     let key = params![lane, place.connector.0, id.get()];
@@ -284,60 +299,105 @@ impl Rival {
     }
 }
 
-/// Writes everything of `progress` but its intent.
-pub(super) fn write_progress(
+/// What a push keeps of its steps. No index holds any of it.
+macro_rules! step_columns {
+    () => {
+        "UPDATE pushes SET step = ?2, wait_ms = ?3, begun = ?4, attempts = ?5, step_attempts = ?6, age_from = ?7, \
+         external_id = ?8, external_title = ?9, external_url = ?10, uncertain = ?11, resends = ?12, \
+         preconditions = ?13, error_code = ?14, error_kind = ?15, error_message = ?16, error_step = ?17, \
+         error_status = ?18, error_retryable = ?19, sent_to = ?20"
+    };
+}
+
+/// Where it stands among others, for the indexes and the counters.
+macro_rules! standing_columns {
+    () => {
+        ", state = ?21, due_at = ?22, ready = ?23, finished_at = ?24, \
+         updated_at = CASE state WHEN ?21 THEN updated_at ELSE ?25 END, leads = ?26"
+    };
+}
+
+/// For a push that stays where it stands.
+const STEP: &str = concat!(step_columns!(), " WHERE id = ?1");
+const MOVE: &str = concat!(step_columns!(), standing_columns!(), " WHERE id = ?1");
+const MOVE_READY: &str = concat!(
+    step_columns!(),
+    standing_columns!(),
+    " WHERE id = ?1 AND ready = 1"
+);
+
+/// The values of `standing_columns!`.
+fn standing(progress: &Progress, state: PushState, ready: bool, now: Timestamp) -> [Value; 6] {
+    let finished = is_history(state).then(|| now.as_millis());
+    [
+        state.as_str().to_owned().into(),
+        progress.due_at.as_millis().into(),
+        ready.into(),
+        finished.into(),
+        now.as_millis().into(),
+        progress.leads(state).into(),
+    ]
+}
+
+/// Writes everything of `progress` but its intent; `standing` where the statement asks for it. Whether the push was one that
+/// the statement is for.
+fn write_progress(
     conn: &Connection,
+    sql: &str,
     id: PushId,
     progress: &Progress,
-    state: PushState,
     begun: bool,
-    ready: bool,
-    now: Timestamp,
-) -> Sql<()> {
+    standing: &[Value],
+) -> Sql<bool> {
     let error = progress.error.as_ref();
-    let finished = is_history(state).then(|| now.as_millis());
-    run(
-        conn,
-        "UPDATE pushes SET state = ?2, step = ?3, due_at = ?4, wait_ms = ?5, begun = ?6, attempts = ?7, \
-         step_attempts = ?8, age_from = ?9, external_id = ?10, external_title = ?11, external_url = ?12, \
-         uncertain = ?13, resends = ?14, preconditions = ?15, error_code = ?16, error_kind = ?17, \
-         error_message = ?18, error_step = ?19, error_status = ?20, error_retryable = ?21, ready = ?22, \
-         finished_at = ?23, updated_at = CASE state WHEN ?2 THEN updated_at ELSE ?24 END, sent_to = ?25, \
-         leads = ?26 WHERE id = ?1",
-        params![
-            id.get(),
-            state.as_str(),
-            progress.step.map(|s| s.as_str()),
-            progress.due_at.as_millis(),
-            int(progress.wait_ms),
-            begun,
-            progress.attempts,
-            progress.step_attempts,
-            progress.age_from.map(int),
-            progress.external_id,
-            progress.external_title,
-            progress.external_url,
-            progress.uncertain,
-            progress.resends,
-            progress.preconditions,
-            error.map(|e| &e.code),
-            error.map(|e| e.kind.as_str()),
-            error.map(|e| &e.message),
-            error.map(|e| e.step.as_str()),
-            error.map(|e| e.http_status),
-            error.map(|e| e.retryable),
-            ready,
-            finished,
-            now.as_millis(),
-            progress.target,
-            progress.leads(state)
-        ],
-    )?;
-    Ok(())
+    let steps = params![
+        id.get(),
+        progress.step.map(|s| s.as_str()),
+        int(progress.wait_ms),
+        begun,
+        progress.attempts,
+        progress.step_attempts,
+        progress.age_from.map(int),
+        progress.external_id,
+        progress.external_title,
+        progress.external_url,
+        progress.uncertain,
+        progress.resends,
+        progress.preconditions,
+        error.map(|e| &e.code),
+        error.map(|e| e.kind.as_str()),
+        error.map(|e| &e.message),
+        error.map(|e| e.step.as_str()),
+        error.map(|e| e.http_status),
+        error.map(|e| e.retryable),
+        progress.target
+    ];
+    let standing = standing.iter().map(|value| value as &dyn ToSql);
+    Ok(run(conn, sql, params_from_iter(steps.iter().copied().chain(standing)))? > 0)
+}
+
+/// Notes that a request is about to be written. False when the push is neither ready nor under way.
+pub(super) fn begin(conn: &Connection, id: PushId, to: &Progress, now: Timestamp) -> Sql<bool> {
+    let standing = standing(to, PushState::Sending, false, now);
+    if !write_progress(conn, MOVE_READY, id, to, true, &standing)? {
+        let due_at = one(
+            conn,
+            "SELECT due_at FROM pushes WHERE id = ?1 AND state = 'sending'",
+            [id.get()],
+            |row| time(row, 0),
+        )?;
+        match due_at {
+            None => return Ok(false),
+            Some(due_at) if due_at == to.due_at => write_progress(conn, STEP, id, to, true, &[])?,
+            Some(_) => write_progress(conn, MOVE, id, to, true, &standing)?,
+        };
+    }
+    write_intent(conn, id, to.intent.as_ref())?;
+    Ok(true)
 }
 
 /// Keeps the intent as it is about to stand; an unchanged one, with its body, is not written again.
-pub(super) fn write_intent(conn: &Connection, id: PushId, intent: Option<&Intent>) -> Sql<()> {
+fn write_intent(conn: &Connection, id: PushId, intent: Option<&Intent>) -> Sql<()> {
     let Some(intent) = intent else {
         run(conn, "DELETE FROM intents WHERE push_id = ?1", [id.get()])?;
         return Ok(());
@@ -383,12 +443,14 @@ fn log(conn: &Connection, id: PushId, place: &Place, outcome: &Outcome) -> Sql<(
             attempt.message
         ],
     )?;
-    run(
-        conn,
-        "DELETE FROM attempts WHERE push_id = ?1 AND id <= (\
-           SELECT id FROM attempts WHERE push_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-        [id.get(), ATTEMPTS_KEPT],
-    )?;
+    if place.full {
+        run(
+            conn,
+            "DELETE FROM attempts WHERE push_id = ?1 AND id <= (\
+               SELECT id FROM attempts WHERE push_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            [id.get(), ATTEMPTS_KEPT],
+        )?;
+    }
     history::tally(conn, place.connector, attempt, outcome.size)
 }
 
