@@ -16,7 +16,7 @@ use crate::drain::{Engine, Workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::outbox::ConnectorId;
-use crate::process::{Bell, DrainLock, ProcessGuard, location};
+use crate::process::{Bells, DrainLock, ProcessGuard, location};
 use crate::store::sqlite::{KEY_VARIABLE, KeySource, SqliteStore, read_key};
 use crate::store::{Retention, Store, StoredConnector};
 use crate::transport::{HttpTransport, Transport};
@@ -36,7 +36,7 @@ pub(super) struct Core {
     pub(super) store: Arc<dyn Store>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) bell: Arc<Bell>,
+    pub(super) bells: Arc<Bells>,
     pub(super) settings: Settings,
     pub(super) sources: SecretSources,
     pub(super) retention: Retention,
@@ -82,8 +82,8 @@ impl Core {
                 (guard, server(url, spool, key, options, retention)?)
             }
         };
-        let bell = Arc::new(Bell::default());
-        let ring = Arc::clone(&bell);
+        let bells = Arc::new(Bells::default());
+        let ring = Arc::clone(&bells);
         store.watch(Box::new(move || ring.ring()));
         let core = Core {
             pid: std::process::id(),
@@ -91,7 +91,7 @@ impl Core {
             store,
             transport: Arc::new(HttpTransport::new(options.workers)),
             clock: Arc::new(SystemClock::new()),
-            bell,
+            bells,
             settings: options.settings.clone(),
             sources: SecretSources {
                 env: options.secret_env.clone(),
@@ -145,7 +145,7 @@ impl Core {
             store: Arc::clone(&self.store),
             transport: Arc::clone(&self.transport),
             clock: Arc::clone(&self.clock),
-            bell: Arc::clone(&self.bell),
+            bells: Arc::clone(&self.bells),
             lock: match &self.place {
                 Place::File(path) => Some(DrainLock::new(path)),
                 Place::Server(_) => None,
@@ -157,19 +157,29 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the threads, and everybody who waits, that there may be something to do.
-    pub(super) fn wake(&self) {
+    /// Tells the threads that there are more pushes. Nobody who waits until nothing is left has to look for that.
+    pub(super) fn accepted(&self) {
+        self.wake_workers();
+        self.bells.change.ring();
+    }
+
+    /// Tells the threads, and everybody who waits, that a push was decided on.
+    pub(super) fn decided(&self) {
+        self.wake_workers();
+        self.bells.ring();
+    }
+
+    fn wake_workers(&self) {
         if let Some(workers) = &*self.workers.lock().unwrap_or_else(PoisonError::into_inner) {
             workers.wake();
         }
-        self.bell.ring();
     }
 
     pub(super) fn connectors_changed(&self) {
         if let Some(workers) = &*self.workers.lock().unwrap_or_else(PoisonError::into_inner) {
             workers.connectors_changed();
         }
-        self.bell.ring();
+        self.bells.ring();
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -199,7 +209,7 @@ impl Core {
         self.shut.store(true, Ordering::Release);
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
         let all_ended = workers.is_none_or(|workers| workers.stop(timeout));
-        self.bell.ring();
+        self.bells.ring();
         if !all_ended {
             // Their store must stay; it goes with the last of them.
             log::warn!("closed with a thread still under way");

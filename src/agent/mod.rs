@@ -159,7 +159,7 @@ impl Session {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        core.bell.ring();
+        core.bells.ring();
         match core.leave() {
             0 => core.shutdown(timeout),
             _ => Ok(()),

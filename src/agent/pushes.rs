@@ -11,7 +11,8 @@ use crate::store::StoredConnector;
 
 /// How often `wait` and `flush` look by themselves, for pushes that another process delivers.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long `flush` lets deliveries gather before it counts again: each of them rings, and counting takes time from them.
+/// How long `flush` lets changes gather before it counts again: other processes ring for each of theirs, and counting takes
+/// time from them.
 const GATHER: Duration = Duration::from_millis(1);
 
 impl Agent {
@@ -95,7 +96,7 @@ impl Agent {
         let mut id = id;
         loop {
             let core = self.core()?;
-            let seen = core.bell.count();
+            let seen = core.bells.change.count();
             let status = self.status(id)?;
             match (status.state, status.superseded_by) {
                 (PushState::Superseded, Some(successor)) => {
@@ -114,7 +115,7 @@ impl Agent {
                 let message = format!("push {id} is still {} after {timeout:?}{why}", status.state);
                 return Err(Error::new(ErrorKind::Timeout, message));
             }
-            core.bell.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
+            core.bells.change.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
         }
     }
 
@@ -124,7 +125,7 @@ impl Agent {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let core = self.core()?;
-            let seen = core.bell.count();
+            let seen = core.bells.lull.count();
             match remaining(core)? {
                 Remaining::Nothing => return Ok(true),
                 Remaining::Stuck => return Ok(false),
@@ -134,7 +135,7 @@ impl Agent {
             if left.is_zero() {
                 return Ok(false);
             }
-            core.bell.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
+            core.bells.lull.wait_beyond(seen, Some(left.min(LOOK_EVERY)));
             std::thread::sleep(GATHER.min(left));
         }
     }
@@ -173,14 +174,14 @@ impl Agent {
     pub fn discard(&self, id: PushId) -> Result<()> {
         let core = self.core()?;
         core.store.discard(id)?;
-        core.wake();
+        core.decided();
         Ok(())
     }
 
     fn decide(&self, id: PushId, mut change: impl FnMut(&Claim) -> Result<Outcome>) -> Result<()> {
         let core = self.core()?;
         core.store.decide(id, core.clock.now().wall, &mut change)?;
-        core.wake();
+        core.decided();
         Ok(())
     }
 }
@@ -211,7 +212,7 @@ fn accept(core: &Core, document: &Document, cases: &[Case]) -> Result<Vec<PushId
     let ids = core
         .store
         .enqueue(pushes, &core.retention, core.clock.now().wall)?;
-    core.wake();
+    core.accepted();
     Ok(ids)
 }
 
@@ -282,4 +283,41 @@ fn time_left(deadline: Option<Instant>) -> Duration {
     deadline.map_or(LOOK_EVERY, |deadline| {
         deadline.saturating_duration_since(Instant::now())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::Connector;
+    use crate::options::Options;
+
+    const TRACKER: &str = r#"{"config": {"createIncidentUrl": "http://127.0.0.1:9/api",
+        "createIncidentJson": "{\"title\": {{{case.title}}}}", "createIncidentResponseKey": "id",
+        "viewIncidentUrl": "http://127.0.0.1:9/{{{external.system.id}}}", "createOnly": true, "hasAuth": false}}"#;
+
+    #[test]
+    fn what_may_leave_nothing_to_deliver_is_heard_of_by_whoever_waits_for_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = Agent::open(dir.path().join("a.db"), Options::default().drain(false)).unwrap();
+        agent
+            .configure("t", &Connector::from_json(TRACKER).unwrap())
+            .unwrap();
+        let id = agent.push("t", &Case::new("title").id("1")).unwrap();
+        let core = agent.core().unwrap();
+        let calls: [(&str, bool, &dyn Fn()); 5] = [
+            ("push", false, &|| {
+                drop(agent.push("t", &Case::new("title").id("2")))
+            }),
+            ("pause", true, &|| agent.pause("t").unwrap()),
+            ("resume", true, &|| agent.resume("t").unwrap()),
+            ("cancel", true, &|| agent.cancel(id).unwrap()),
+            ("close", true, &|| agent.close(Duration::ZERO).unwrap()),
+        ];
+        for (name, may_end, call) in calls {
+            let (change, lull) = (core.bells.change.count(), core.bells.lull.count());
+            call();
+            assert!(core.bells.change.count() > change, "{name}");
+            assert_eq!(core.bells.lull.count() > lull, may_end, "{name}");
+        }
+    }
 }

@@ -160,6 +160,11 @@ impl Engine {
         self.start(now)
     }
 
+    /// Whether nothing is under way: whoever has it in hand asks for the next turn when it has ended.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flights.is_empty() && self.storing.is_empty()
+    }
+
     /// What comes before anything is handed out.
     fn look(&mut self, now: Now) -> Result<()> {
         self.mind_the_clock(now)?;

@@ -9,7 +9,7 @@ use super::fetcher::Fetcher;
 use super::{Dispatch, Engine, Entry, Fetch, Next};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::process::{Bell, DrainLock, ProcessGuard};
+use crate::process::{Bell, Bells, DrainLock, ProcessGuard};
 use crate::store::{Retention, Store};
 use crate::transport::Transport;
 
@@ -29,7 +29,7 @@ pub(crate) struct Tools {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) bell: Arc<Bell>,
+    pub(crate) bells: Arc<Bells>,
     /// Where one process drains at a time: what tells which.
     pub(crate) lock: Option<DrainLock>,
     pub(crate) retention: Retention,
@@ -100,7 +100,7 @@ impl Workers {
             if let Some(shared) = listener.upgrade() {
                 shared.news.store(true, Ordering::Release);
                 shared.work.ring_for_one();
-                shared.tools.bell.ring();
+                shared.tools.bells.ring();
             }
         }));
         let workers = Workers {
@@ -197,7 +197,7 @@ impl Shared {
         drop(state);
         *lock(&self.alive) -= 1;
         self.ended.notify_all();
-        self.tools.bell.ring();
+        self.tools.bells.ring();
     }
 
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -209,7 +209,10 @@ impl Shared {
         self.look_around(&mut state);
         match state.engine.turn(self.tools.clock.now()) {
             Ok(Next::Wait(wait)) => {
-                self.tools.bell.ring();
+                self.tools.bells.change.ring();
+                if state.engine.is_idle() {
+                    self.tools.bells.lull.ring();
+                }
                 self.prune(&mut state);
                 self.sleep(state, seen, wait.map_or(POLL, |wait| wait.min(POLL)))
             }
@@ -266,7 +269,7 @@ impl Shared {
                 Err(error) => trouble = Some(error),
             }
         }
-        self.tools.bell.ring();
+        self.tools.bells.change.ring();
         self.prune(&mut state);
         let next = match (next, trouble) {
             (None, Some(error)) => Err(error),

@@ -3,6 +3,23 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// What the host's calls wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Bells {
+    /// Something may have changed.
+    pub(crate) change: Bell,
+    /// Nothing is under way any more, or it was not a delivery that changed something.
+    pub(crate) lull: Bell,
+}
+
+impl Bells {
+    /// Rings both.
+    pub(crate) fn ring(&self) {
+        self.change.ring();
+        self.lull.ring();
+    }
+}
+
 /// A bell that any number of threads can wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {

@@ -6,6 +6,6 @@ pub mod fork;
 mod guard;
 pub(crate) mod location;
 
-pub(crate) use bell::Bell;
+pub(crate) use bell::{Bell, Bells};
 pub(crate) use drain_lock::DrainLock;
 pub(crate) use guard::ProcessGuard;

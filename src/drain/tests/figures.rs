@@ -13,7 +13,7 @@ use crate::connector::{Connector, SecretSources, Settings};
 use crate::drain::{Engine, Tools, Workers};
 use crate::model::{Case, PushState};
 use crate::outbox::{ConnectorId, NewPush};
-use crate::process::Bell;
+use crate::process::Bells;
 use crate::store::sqlite::figures::{Aim, Plain, Row};
 use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::store::{NewConnector, Retention, Store};
@@ -87,7 +87,7 @@ fn of_a_whole_turn() {
 struct Outbox {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    bell: Arc<Bell>,
+    bells: Arc<Bells>,
     connector: ConnectorId,
     workers: Workers,
 }
@@ -110,7 +110,7 @@ impl Outbox {
             secrets: None,
         };
         let connector = store.put_connector(&connector, clock.now().wall).unwrap().id;
-        let bell = Arc::new(Bell::default());
+        let bells = Arc::new(Bells::default());
         let engine = Engine::new(
             Arc::clone(&store),
             Settings::default(),
@@ -121,7 +121,7 @@ impl Outbox {
             store: Arc::clone(&store),
             transport: Arc::new(Instantly),
             clock: Arc::clone(&clock),
-            bell: Arc::clone(&bell),
+            bells: Arc::clone(&bells),
             lock: None,
             retention: RETENTION,
             _guard: None,
@@ -130,7 +130,7 @@ impl Outbox {
             workers: Workers::start(workers, engine, tools).unwrap(),
             store,
             clock,
-            bell,
+            bells,
             connector,
         }
     }
@@ -152,11 +152,13 @@ impl Outbox {
             .position(|state| *state == PushState::Delivered)
             .unwrap();
         loop {
-            let seen = self.bell.count();
+            let seen = self.bells.change.count();
             if self.store.counts().unwrap()[0].by_state[place] == delivered {
                 return;
             }
-            self.bell.wait_beyond(seen, Some(Duration::from_millis(200)));
+            self.bells
+                .change
+                .wait_beyond(seen, Some(Duration::from_millis(200)));
         }
     }
 

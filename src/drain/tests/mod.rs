@@ -7,6 +7,7 @@ mod connectors;
 mod decisions;
 mod faulty;
 mod figures;
+mod lull;
 mod model;
 mod order;
 mod samples;

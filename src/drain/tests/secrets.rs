@@ -12,7 +12,7 @@ use crate::drain::fetch::{Unfetched, from_sources};
 use crate::drain::{Engine, Tools, Workers};
 use crate::model::{PushId, PushState};
 use crate::outbox::{ConnectorId, NewPush};
-use crate::process::Bell;
+use crate::process::Bells;
 use crate::store::sqlite::{KeySource, SqliteStore};
 use crate::store::{NewConnector, Retention, Store};
 use crate::transport::{Answer, Failure, Request, Transport};
@@ -211,7 +211,7 @@ fn what_the_case_was_at_another_target_is_nothing_to_the_one_it_is_sent_to() {
     }
 }
 
-const RETENTION: Retention = Retention {
+pub(super) const RETENTION: Retention = Retention {
     max_queued: 1_000,
     history_age: Duration::from_secs(3_600),
     history_count: 1_000,
@@ -228,7 +228,7 @@ impl Transport for Obliging {
     fn shutdown(&self) {}
 }
 
-fn stored(store: &dyn Store, name: &str, document: &Value) -> ConnectorId {
+pub(super) fn stored(store: &dyn Store, name: &str, document: &Value) -> ConnectorId {
     let connector = Connector::from_json(&document.to_string()).unwrap();
     let new = NewConnector {
         name,
@@ -266,12 +266,12 @@ fn a_file_that_is_never_read_to_its_end_stops_neither_other_connectors_nor_closi
         }
         usual(connector)
     });
-    let (clock, bell) = (Arc::new(SystemClock::new()), Arc::new(Bell::default()));
+    let (clock, bells) = (Arc::new(SystemClock::new()), Arc::new(Bells::default()));
     let tools = Tools {
         store: Arc::clone(&store),
         transport: Arc::new(Obliging),
         clock: Arc::<SystemClock>::clone(&clock),
-        bell: Arc::clone(&bell),
+        bells: Arc::clone(&bells),
         lock: None,
         retention: RETENTION,
         _guard: None,
@@ -293,11 +293,11 @@ fn a_file_that_is_never_read_to_its_end_stops_neither_other_connectors_nor_closi
         let id = push(well, &number.to_string());
         workers.wake();
         loop {
-            let seen = bell.count();
+            let seen = bells.change.count();
             if store.status(id).unwrap().unwrap().state == PushState::Delivered {
                 break;
             }
-            bell.wait_beyond(seen, Some(Duration::from_millis(200)));
+            bells.change.wait_beyond(seen, Some(Duration::from_millis(200)));
         }
     }
     assert!(workers.is_draining());
