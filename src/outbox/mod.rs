@@ -6,6 +6,8 @@ pub(crate) mod decision;
 pub(crate) mod machine;
 mod pause;
 
+use std::sync::Arc;
+
 use crate::model::{Attempt, Case, CommentState, Link, PushError, PushId, PushState, Step, Timestamp};
 
 /// The number of a connector's row; stays the same when it is configured anew or removed and configured again.
@@ -41,7 +43,7 @@ pub(crate) struct NewPush {
 pub(crate) struct Push {
     pub(crate) id: PushId,
     pub(crate) connector: ConnectorId,
-    pub(crate) case: Case,
+    pub(crate) case: Arc<Case>,
     pub(crate) progress: Progress,
     /// One entry a comment of `case`, in order.
     pub(crate) comments: Vec<CommentProgress>,

@@ -1,5 +1,6 @@
 //! What a successful exchange changes, and when a push is delivered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{due, goes_by, start_step, unchanged, wait};
@@ -90,8 +91,17 @@ pub(crate) fn finished(claim: &Claim, setting: Setting<'_>) -> Outcome {
 
 /// Skips what need not be sent, and delivers the push when nothing is left.
 fn settle(claim: &Claim, outcome: &mut Outcome, setting: Setting<'_>) {
-    let mut after = claim.clone();
-    after.push.progress = outcome.progress.clone();
+    let mut after = Claim {
+        push: Push {
+            progress: outcome.progress.clone(),
+            case: Arc::clone(&claim.push.case),
+            comments: claim.push.comments.clone(),
+            ..claim.push
+        },
+        target: claim.target.clone(),
+        link: claim.link.clone(),
+        overtaken: claim.overtaken,
+    };
     for (place, state) in &outcome.comments {
         set_comment(&mut after.push, *place, *state);
     }

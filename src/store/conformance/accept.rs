@@ -25,7 +25,7 @@ pub(crate) fn keeps_a_case_whole(store: &dyn Store) {
     let id = push(store, a, whole.clone(), true, at(3));
     assert_eq!(store.case(id).unwrap(), Some(whole.clone()));
     let claim = store.load(id).unwrap().unwrap();
-    assert_eq!(claim.push.case, whole);
+    assert_eq!(*claim.push.case, whole);
     assert_eq!(claim.push.progress.due_at, at(3));
     assert_eq!((claim.link, claim.overtaken), (None, false));
     let status = store.status(id).unwrap().unwrap();

@@ -1,5 +1,6 @@
 //! Taking pushes for delivery: who may, and what a push needs to know.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::conn::Conn;
@@ -236,7 +237,7 @@ pub(super) fn load(conn: &Conn, id: PushId) -> Sql<Option<(Claim, Held)>> {
         push: Push {
             id,
             connector: row.held.connector,
-            case,
+            case: Arc::new(case),
             progress: row.progress,
             comments,
         },
@@ -338,7 +339,7 @@ fn comments(
 
 /// The case of a push, whole.
 pub(super) fn case(conn: &Conn, id: PushId) -> Sql<Option<Case>> {
-    Ok(load(conn, id)?.map(|(claim, _)| claim.push.case))
+    Ok(load(conn, id)?.map(|(claim, _)| Arc::unwrap_or_clone(claim.push.case)))
 }
 
 /// The push's new fence, if host `me` may send for it: it has it in hand, or nobody has, and nothing else happened to it

@@ -1,8 +1,10 @@
 //! Taking pushes for delivery.
 
-use rusqlite::{Connection, Row, params};
+use std::sync::Arc;
 
-use super::db::{all, int, one, run};
+use rusqlite::{Connection, Row, ToSql, params};
+
+use super::db::{all, one, run};
 use super::fault::Sql;
 use super::read;
 use super::row::{
@@ -11,96 +13,112 @@ use super::row::{
 use crate::model::{Case, Comment, CommentState, Link, PushId, Step, Timestamp};
 use crate::outbox::{Claim, CommentProgress, ConnectorId, Intent, Progress, Push};
 
+/// The number or the due time of the connector's first ready push that is due, but for those of a list.
+macro_rules! first_ready {
+    ($column:literal) => {
+        concat!(
+            "SELECT ",
+            $column,
+            " FROM pushes WHERE connector_id = ?1 AND ready = 1 AND due_at <= ?2 \
+             AND instr(?3, ',' || id || ',') = 0 ORDER BY due_at, id LIMIT 1"
+        )
+    };
+}
+#[cfg(test)]
+pub(super) const FIRST_READY: &str = first_ready!("id");
+const NEXT_DUE: &str = first_ready!("due_at");
+
+/// Numbers as `first_ready!` takes them.
+fn list(ids: &[PushId]) -> String {
+    ids.iter().fold(String::new(), |list, id| match list.as_str() {
+        "" => format!(",{id},"),
+        _ => list + &format!("{id},"),
+    })
+}
+
 pub(super) fn claim(
     conn: &Connection,
     connector: ConnectorId,
     now: Timestamp,
     busy: &[PushId],
 ) -> Sql<Option<Claim>> {
-    match first_ready(conn, connector, Some(now), busy)? {
-        Some((id, _)) => load(conn, id),
-        None => Ok(None),
-    }
+    one(
+        conn,
+        CLAIM,
+        params![connector.0, now.as_millis(), list(busy)],
+        |row| read_claim(conn, row),
+    )
 }
 
 pub(super) fn next_due(conn: &Connection, connector: ConnectorId, busy: &[PushId]) -> Sql<Option<Timestamp>> {
-    Ok(first_ready(conn, connector, None, busy)?.map(|(_, due)| due))
-}
-
-pub(super) const FIRST_READY: &str = "SELECT id, due_at FROM pushes \
-     WHERE connector_id = ?1 AND ready = 1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
-
-fn first_ready(
-    conn: &Connection,
-    connector: ConnectorId,
-    until: Option<Timestamp>,
-    busy: &[PushId],
-) -> Sql<Option<(PushId, Timestamp)>> {
-    let until = until.map_or(i64::MAX, Timestamp::as_millis);
-    let mut statement = conn.prepare_cached(FIRST_READY)?;
-    let mut rows = statement.query(params![connector.0, until, int(busy.len() as u64 + 1)])?;
-    while let Some(row) = rows.next()? {
-        let id = PushId::from(row.get::<_, i64>(0)?);
-        if !busy.contains(&id) {
-            return Ok(Some((id, time(row, 1)?)));
-        }
-    }
-    Ok(None)
+    one(
+        conn,
+        NEXT_DUE,
+        params![connector.0, i64::MAX, list(busy)],
+        |row| time(row, 0),
+    )
 }
 
 /// A push with what its next step needs to know, but for its comments.
-pub(super) const LOAD: &str = concat!(
-    "SELECT p.connector_id, c.target, EXISTS (SELECT 1 FROM comments WHERE push_id = p.id), \
-     coalesce(l.last_push > p.id, 0) OR EXISTS (\
-       SELECT 1 FROM pushes AS later WHERE later.lane = p.lane AND later.connector_id = p.connector_id \
-       AND later.phase = 2 AND later.id > p.id), ",
-    incident_columns!(),
-    ", l.external_id, l.title, l.url, l.updated_at, c.name, \
-     n.step, n.comment, n.target, n.idempotency_key, n.key_made_at, n.ended_at, n.body, ",
-    progress_columns!(),
-    " FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id \
-     LEFT JOIN incidents AS i ON i.push_id = p.id AND p.title IS NULL \
-     LEFT JOIN intents AS n ON n.push_id = p.id \
-     LEFT JOIN links AS l ON l.connector_id = p.connector_id AND l.target = c.target AND l.case_id = ",
-    case_id!(),
-    " WHERE p.id = ?1"
-);
-const INCIDENT: usize = 4;
-const LINK: usize = 13;
-const INTENT: usize = 18;
-const PROGRESS: usize = 25;
+macro_rules! load {
+    ($($id:tt)*) => {
+        concat!(
+            "SELECT p.id, p.connector_id, c.target, EXISTS (SELECT 1 FROM comments WHERE push_id = p.id), \
+             coalesce(l.last_push > p.id, 0) OR EXISTS (\
+               SELECT 1 FROM pushes AS later WHERE later.lane = p.lane AND later.connector_id = p.connector_id \
+               AND later.phase = 2 AND later.id > p.id), ",
+            incident_columns!(),
+            ", l.external_id, l.title, l.url, l.updated_at, c.name, \
+             n.step, n.comment, n.target, n.idempotency_key, n.key_made_at, n.ended_at, n.body, ",
+            progress_columns!(),
+            " FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id \
+             LEFT JOIN incidents AS i ON i.push_id = p.id AND p.title IS NULL \
+             LEFT JOIN intents AS n ON n.push_id = p.id \
+             LEFT JOIN links AS l ON l.connector_id = p.connector_id AND l.target = c.target AND l.case_id = ",
+            case_id!(),
+            " WHERE p.id = (",
+            $($id)*,
+            ")"
+        )
+    };
+}
+pub(super) const CLAIM: &str = load!(first_ready!("id"));
+pub(super) const LOAD: &str = load!("?1");
+const INCIDENT: usize = 5;
+const LINK: usize = 14;
+const INTENT: usize = 19;
+const PROGRESS: usize = 26;
 
 pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
-    let found = one(conn, LOAD, [id.get()], |row| {
-        let has_comments: bool = row.get(2)?;
-        let case = incident(row, INCIDENT)?;
-        let target: String = row.get(1)?;
-        let link = link(row, &target, case.id.as_deref())?;
-        let progress = Progress {
-            intent: intent(row)?,
-            ..progress(row, PROGRESS)?
-        };
-        let claim = Claim {
-            push: Push {
-                id,
-                connector: ConnectorId(row.get(0)?),
-                case,
-                progress,
-                comments: Vec::new(),
-            },
-            target,
-            link,
-            overtaken: row.get(3)?,
-        };
-        Ok((claim, has_comments))
-    })?;
-    let Some((mut claim, has_comments)) = found else {
-        return Ok(None);
-    };
-    if has_comments {
-        (claim.push.case.comments, claim.push.comments) = comments(conn, &claim)?;
+    one(conn, LOAD, [id.get()], |row| read_claim(conn, row))
+}
+
+/// Reads `load!`, and the comments in the same snapshot, which lasts as long as the row is being read.
+fn read_claim(conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Claim> {
+    let id = PushId::from(row.get::<_, i64>(0)?);
+    let connector = ConnectorId(row.get(1)?);
+    let target: String = row.get(2)?;
+    let mut case = incident(row, INCIDENT)?;
+    let mut sent = Vec::new();
+    if row.get(3)? {
+        let owner = params![id.get(), connector.0, target, case.id];
+        (case.comments, sent) = comments(conn, owner)?;
     }
-    Ok(Some(claim))
+    Ok(Claim {
+        link: link(row, &target, case.id.as_deref())?,
+        overtaken: row.get(4)?,
+        push: Push {
+            id,
+            connector,
+            case: Arc::new(case),
+            progress: Progress {
+                intent: intent(row)?,
+                ..progress(row, PROGRESS)?
+            },
+            comments: sent,
+        },
+        target,
+    })
 }
 
 fn link(row: &Row<'_>, target: &str, case_id: Option<&str>) -> rusqlite::Result<Option<Link>> {
@@ -127,35 +145,36 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Option<Intent>> {
     }))
 }
 
-fn comments(conn: &Connection, claim: &Claim) -> Sql<(Vec<Comment>, Vec<CommentProgress>)> {
-    let push = &claim.push;
-    let rows = all(
-        conn,
+/// `owner` is a push, its connector, target and case.
+fn comments(
+    conn: &Connection,
+    owner: &[&dyn ToSql],
+) -> rusqlite::Result<(Vec<Comment>, Vec<CommentProgress>)> {
+    let mut statement = conn.prepare_cached(
         "SELECT comment_id, text, state, occurrence, comment_id <> '' AND EXISTS (\
            SELECT 1 FROM comment_marks AS m WHERE m.connector_id = ?2 AND m.target = ?3 \
            AND m.case_id = ?4 AND m.comment_id = comments.comment_id \
            AND m.occurrence = comments.occurrence) \
          FROM comments WHERE push_id = ?1 ORDER BY ordinal",
-        params![push.id.get(), push.connector.0, claim.target, push.case.id],
-        |row| {
-            let comment = Comment {
-                id: row.get(0)?,
-                text: row.get(1)?,
-            };
-            let progress = CommentProgress {
-                state: named(row, 2, CommentState::from_name)?,
-                occurrence: row.get(3)?,
-                already_sent: row.get(4)?,
-            };
-            Ok((comment, progress))
-        },
     )?;
-    Ok(rows.into_iter().unzip())
+    let rows = statement.query_map(owner, |row| {
+        let comment = Comment {
+            id: row.get(0)?,
+            text: row.get(1)?,
+        };
+        let progress = CommentProgress {
+            state: named(row, 2, CommentState::from_name)?,
+            occurrence: row.get(3)?,
+            already_sent: row.get(4)?,
+        };
+        Ok((comment, progress))
+    })?;
+    rows.collect()
 }
 
 /// The case of a push, whole.
 pub(super) fn case(conn: &Connection, id: PushId) -> Sql<Option<Case>> {
-    Ok(load(conn, id)?.map(|claim| claim.push.case))
+    Ok(load(conn, id)?.map(|claim| Arc::unwrap_or_clone(claim.push.case)))
 }
 
 pub(super) const INTERRUPTED: &str =

@@ -85,7 +85,7 @@ impl Db {
         work(conn).map_err(Fault::into_error)
     }
 
-    /// Runs `work` on a reading connection, outside any transaction.
+    /// Runs `work` on a reading connection, outside any transaction: a statement sees one snapshot for itself.
     pub(super) fn with_reader<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
         let _in_sqlite = fork::hold_off();
         let conn = self.take_reader()?;

@@ -178,7 +178,7 @@ impl Long {
                 let found = all(
                     conn,
                     FIRST_READY,
-                    params![self.connector.0, NOW.as_millis(), 1],
+                    params![self.connector.0, NOW.as_millis(), ""],
                     |row| row.get::<_, i64>(0),
                 )?;
                 times.push(begin.elapsed().as_secs_f64() * 1e6);

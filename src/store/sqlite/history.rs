@@ -126,22 +126,30 @@ pub(super) fn tally(
     attempt: &Attempt,
     size: ExchangeSize,
 ) -> Sql<()> {
-    run(
+    let values = params![
+        connector.0,
+        attempt.step.as_str(),
+        attempt.class.map_or("", FailureClass::as_str),
+        bound(attempt.duration_ms).map_or(i64::MAX, int),
+        int(attempt.duration_ms),
+        int(size.sent),
+        int(size.received)
+    ];
+    let counted = run(
         conn,
-        "INSERT INTO exchanges (connector_id, step, class, within_ms, n, duration_ms, bytes_sent, \
-         bytes_received) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7) \
-         ON CONFLICT (connector_id, step, class, within_ms) DO UPDATE SET n = n + 1, \
-         duration_ms = duration_ms + ?5, bytes_sent = bytes_sent + ?6, bytes_received = bytes_received + ?7",
-        params![
-            connector.0,
-            attempt.step.as_str(),
-            attempt.class.map_or("", FailureClass::as_str),
-            bound(attempt.duration_ms).map_or(i64::MAX, int),
-            int(attempt.duration_ms),
-            int(size.sent),
-            int(size.received)
-        ],
+        "UPDATE exchanges SET n = n + 1, duration_ms = duration_ms + ?5, bytes_sent = bytes_sent + ?6, \
+         bytes_received = bytes_received + ?7 \
+         WHERE connector_id = ?1 AND step = ?2 AND class = ?3 AND within_ms = ?4",
+        values,
     )?;
+    if counted == 0 {
+        run(
+            conn,
+            "INSERT INTO exchanges (connector_id, step, class, within_ms, n, duration_ms, bytes_sent, \
+             bytes_received) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)",
+            values,
+        )?;
+    }
     Ok(())
 }
 

@@ -239,7 +239,7 @@ impl Store for SqliteStore {
     }
 
     fn case(&self, id: PushId) -> Result<Option<Case>> {
-        self.db.read(|conn| claim::case(conn, id))
+        self.db.with_reader(|conn| claim::case(conn, id))
     }
 
     fn link(&self, connector: &str, target: &str, case_id: &str) -> Result<Option<Link>> {
@@ -255,15 +255,16 @@ impl Store for SqliteStore {
     }
 
     fn claim(&self, connector: ConnectorId, now: Timestamp, busy: &[PushId]) -> Result<Option<Claim>> {
-        self.db.read(|conn| claim::claim(conn, connector, now, busy))
+        self.db
+            .with_reader(|conn| claim::claim(conn, connector, now, busy))
     }
 
     fn load(&self, id: PushId) -> Result<Option<Claim>> {
-        self.db.read(|conn| claim::load(conn, id))
+        self.db.with_reader(|conn| claim::load(conn, id))
     }
 
     fn next_due(&self, connector: ConnectorId, busy: &[PushId]) -> Result<Option<Timestamp>> {
-        self.db.read(|conn| claim::next_due(conn, connector, busy))
+        self.db.with_reader(|conn| claim::next_due(conn, connector, busy))
     }
 
     fn begin(&self, id: PushId, progress: &Progress, now: Timestamp) -> Result<bool> {

@@ -11,7 +11,8 @@ fn nothing_is_scanned_or_sorted() {
     store.enqueue(new, &RETENTION, NOW).unwrap();
     assert_eq!(store.counts().unwrap()[0].by_state[0], 100_000);
     let statements = [
-        (claim::FIRST_READY, "pushes_ready"),
+        (claim::CLAIM, "pushes_ready"),
+        (claim::CLAIM, "pushes_lane"),
         (claim::LOAD, "pushes_lane"),
         (claim::INTERRUPTED, "pushes_state"),
         (claim::CLAMP, "pushes_ready"),

@@ -377,7 +377,7 @@ fn a_small_case_stands_in_the_row_of_its_push() {
             coalesce: false,
         };
         let push = store.enqueue(vec![new], &RETENTION, NOW).unwrap()[0];
-        assert_eq!(store.load(push).unwrap().unwrap().push.case, case);
+        assert_eq!(*store.load(push).unwrap().unwrap().push.case, case);
         let sql = "SELECT title IS NOT NULL FROM pushes WHERE id = ?1";
         let within = store
             .db
