@@ -29,7 +29,10 @@ pub(super) fn of(prepared: &Prepared, operation: &Operation, subject: &Subject<'
         } else {
             key.to_owned()
         };
-        headers.add(own(&idempotency.header, &value));
+        headers.add(HeaderField {
+            secret: is_secret_header(&idempotency.header),
+            ..own(&idempotency.header, &value)
+        });
     }
     if let Some(etag) = subject.if_match {
         headers.add(own("If-Match", etag));
@@ -70,8 +73,10 @@ impl Headers {
 
 fn own(name: &str, value: &str) -> HeaderField {
     HeaderField {
+        name: name.to_owned(),
+        value: Zeroizing::new(value.to_owned()),
+        secret: false,
         travels: true,
-        ..configured(name, value)
     }
 }
 

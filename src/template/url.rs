@@ -154,6 +154,7 @@ fn dot_segments(url: &str) -> usize {
     let url = url.trim_matches(is_edge);
     let path = url.split(['?', '#']).next().unwrap_or_default();
     path.split(['/', '\\'])
+        .filter(|segment| segment.bytes().all(|byte| b".%2eE\t\n\r".contains(&byte)))
         .map(|segment| segment.replace(['\t', '\n', '\r'], "").to_ascii_lowercase())
         .filter(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."))
         .count()

@@ -4,24 +4,14 @@ use std::io::Read;
 
 use super::BodyFault;
 
-/// How much is read at once, in bytes.
-const PIECE: usize = 16 * 1024;
+/// What most answers fit in, in bytes.
+const USUAL: usize = 2 * 1024;
 
 /// Reads to the end, to the first error, or until there is more than `limit`; the rest then stays unread.
-pub(super) fn read(mut from: impl Read, limit: u64) -> (Vec<u8>, Option<std::io::Error>) {
-    let mut body = Vec::new();
-    let mut piece = vec![0; PIECE];
-    loop {
-        match from.read(&mut piece) {
-            Ok(0) => return (body, None),
-            Ok(amount) => body.extend_from_slice(&piece[..amount]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return (body, Some(error)),
-        }
-        if body.len() as u64 > limit {
-            return (body, None);
-        }
-    }
+pub(super) fn read(from: impl Read, limit: u64) -> (Vec<u8>, Option<std::io::Error>) {
+    let mut body = Vec::with_capacity(USUAL);
+    let done = from.take(limit.saturating_add(1)).read_to_end(&mut body);
+    (body, done.err())
 }
 
 /// What answers may be encoded with, as requests say it.
@@ -33,7 +23,7 @@ pub(super) const ACCEPTED: &str = if cfg!(feature = "gzip") {
 
 /// Takes off the encodings named by `Content-Encoding`; only gzip is known (R22), and that with the feature `gzip`.
 ///
-/// `raw` holds at most one piece more than `limit`.
+/// `raw` holds at most one byte more than `limit`.
 pub(super) fn decode(mut raw: Vec<u8>, encodings: &str, limit: u64) -> (Vec<u8>, Option<BodyFault>) {
     let too_large = Some(BodyFault::TooLarge { limit });
     if cut(&mut raw, limit) {
