@@ -299,10 +299,11 @@ impl Rival {
     }
 }
 
-/// What a push keeps of its steps. No index holds any of it.
+/// What a push keeps of its steps. No index holds any of it. With `OR FAIL` SQLite need not be able to take back this statement
+/// alone, for which it copies pages before it changes them: whatever fails here ends the transaction.
 macro_rules! step_columns {
     () => {
-        "UPDATE pushes SET step = ?2, wait_ms = ?3, begun = ?4, attempts = ?5, step_attempts = ?6, age_from = ?7, \
+        "UPDATE OR FAIL pushes SET step = ?2, wait_ms = ?3, begun = ?4, attempts = ?5, step_attempts = ?6, age_from = ?7, \
          external_id = ?8, external_title = ?9, external_url = ?10, uncertain = ?11, resends = ?12, \
          preconditions = ?13, error_code = ?14, error_kind = ?15, error_message = ?16, error_step = ?17, \
          error_status = ?18, error_retryable = ?19, sent_to = ?20"
