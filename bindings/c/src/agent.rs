@@ -166,7 +166,7 @@ unsafe fn poisoning(
         }
     };
     // SAFETY: as the caller promises.
-    unsafe { fallible_or(err, poison, body) }
+    unsafe { fallible_or(err, &poison, body) }
 }
 
 /// The library's agent behind a handle.

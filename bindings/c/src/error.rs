@@ -114,7 +114,7 @@ pub unsafe extern "C" fn casehook_error_is_retryable(error: *const casehook_erro
 pub unsafe extern "C" fn casehook_error_free(error: *mut casehook_error) {
     plain((), || {
         if !error.is_null() {
-            // SAFETY: made by `Box::into_raw` in `fallible_or`, and freed once, as the caller promises.
+            // SAFETY: made by `Box::into_raw` in `told`, and freed once, as the caller promises.
             drop(unsafe { Box::from_raw(error) });
         }
     });
@@ -129,7 +129,7 @@ pub(crate) unsafe fn fallible(
     body: impl FnOnce() -> Result<(), Failure>,
 ) -> casehook_result {
     // SAFETY: as the caller promises.
-    unsafe { fallible_or(err, || (), body) }
+    unsafe { fallible_or(err, &|| (), body) }
 }
 
 /// [`fallible`] that calls `panicked` after a panic.
@@ -138,8 +138,22 @@ pub(crate) unsafe fn fallible(
 /// As [`fallible`].
 pub(crate) unsafe fn fallible_or(
     err: *mut *mut casehook_error,
-    panicked: impl FnOnce(),
+    panicked: &dyn Fn(),
     body: impl FnOnce() -> Result<(), Failure>,
+) -> casehook_result {
+    let mut body = Some(body);
+    // SAFETY: as the caller promises.
+    unsafe { told(err, panicked, &mut || body.take().map_or(Ok(()), |body| body())) }
+}
+
+/// What [`fallible_or`] does. Not generic, so that there is one of it and not one for each export.
+///
+/// # Safety
+/// As [`fallible`].
+unsafe fn told(
+    err: *mut *mut casehook_error,
+    panicked: &dyn Fn(),
+    body: &mut dyn FnMut() -> Result<(), Failure>,
 ) -> casehook_result {
     let give = |error| {
         if !err.is_null() {

@@ -90,7 +90,7 @@ const INTENT: usize = 19;
 const PROGRESS: usize = 26;
 
 pub(super) fn load(conn: &Connection, id: PushId) -> Sql<Option<Claim>> {
-    one(conn, LOAD, [id.get()], |row| read_claim(conn, row))
+    one(conn, LOAD, params![id.get()], |row| read_claim(conn, row))
 }
 
 /// Reads `load!`, and the comments in the same snapshot, which lasts as long as the row is being read.
@@ -183,7 +183,7 @@ pub(super) const INTERRUPTED: &str =
 pub(super) fn interrupted(conn: &Connection) -> Sql<Vec<PushId>> {
     let mut found = Vec::new();
     for connector in super::connectors::ids(conn, None)? {
-        let ids = all(conn, INTERRUPTED, [connector.0], |row| {
+        let ids = all(conn, INTERRUPTED, params![connector.0], |row| {
             row.get::<_, i64>(0).map(PushId::from)
         })?;
         found.extend(ids);

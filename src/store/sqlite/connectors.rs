@@ -64,7 +64,7 @@ pub(super) fn by_name(conn: &Connection, name: &str) -> Sql<Option<StoredConnect
             columns!(),
             " FROM connectors WHERE name = ?1 AND removed = 0"
         ),
-        [name],
+        params![name],
         read,
     )
 }
@@ -77,7 +77,7 @@ pub(super) fn list(conn: &Connection) -> Sql<Vec<StoredConnector>> {
             columns!(),
             " FROM connectors WHERE removed = 0 ORDER BY name"
         ),
-        [],
+        params![],
         read,
     )
 }
@@ -87,7 +87,7 @@ pub(super) fn ids(conn: &Connection, name: Option<&str>) -> Sql<Vec<ConnectorId>
     all(
         conn,
         "SELECT id FROM connectors WHERE name = ?1 OR ?1 IS NULL",
-        [name],
+        params![name],
         |row| row.get(0).map(ConnectorId),
     )
 }
@@ -96,7 +96,7 @@ pub(super) fn has_secrets(conn: &Connection, id: ConnectorId) -> Sql<bool> {
     let found = one(
         conn,
         "SELECT 1 FROM secrets WHERE connector_id = ?1 LIMIT 1",
-        [id.0],
+        params![id.0],
         |_| Ok(()),
     )?;
     Ok(found.is_some())
@@ -135,7 +135,7 @@ pub(super) fn remove(conn: &Connection, name: &str, undelivered: Undelivered, no
         conn,
         "DELETE FROM intents WHERE push_id IN (SELECT id FROM pushes WHERE connector_id = ?1 \
          AND state IN ('queued', 'waiting', 'held', 'failed'))",
-        [id.0],
+        params![id.0],
     )?;
     run(conn, LINK_HALF_DONE, params![id.0, now.as_millis()])?;
     run(conn, CANCEL_ALL, params![id.0, now.as_millis()])?;
@@ -201,7 +201,7 @@ pub(super) fn require(conn: &Connection, id: ConnectorId, revision: Option<i64>)
     let found = one(
         conn,
         "SELECT revision FROM connectors WHERE id = ?1 AND removed = 0",
-        [id.0],
+        params![id.0],
         |row| row.get::<_, i64>(0),
     )?;
     let message = match found {

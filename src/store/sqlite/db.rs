@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
+use rusqlite::{Connection, OpenFlags, Row, ToSql};
 
 use super::fault::{Fault, Sql};
 use super::group::Group;
@@ -29,6 +29,9 @@ pub(super) struct Db {
     readers: Mutex<Readers>,
 }
 
+/// What is done with a connection.
+type Work<'a> = dyn FnMut(&Connection) -> Sql<()> + 'a;
+
 struct Readers {
     idle: Vec<Connection>,
     closed: bool,
@@ -51,7 +54,9 @@ impl Db {
 
     /// Runs `work` in one transaction that excludes every other writer; commits when it returns `Ok`.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
-        self.with_writer(|conn| transaction(conn, EXCLUDING, work))
+        result_of(work, |work| {
+            self.lend_writer(&mut |conn| transaction(conn, EXCLUDING, work))
+        })
     }
 
     /// The same together with others who wait to write: one commit for all. `work` is run again when the transaction it
@@ -60,17 +65,27 @@ impl Db {
         &self,
         work: impl FnMut(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T> {
-        self.group
-            .write(|session| self.with_writer(|conn| session(conn)), work)
+        self.group.write(|session| self.lend_writer(session), work)
     }
 
     /// Runs `work` on one snapshot of the database, beside any writer.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
-        self.with_reader(|conn| transaction(conn, READING, work))
+        result_of(work, |work| {
+            self.lend_reader(&mut |conn| transaction(conn, READING, work))
+        })
     }
 
     /// Runs `work` on the writing connection, outside any transaction.
     pub(super) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        result_of(work, |work| self.lend_writer(work))
+    }
+
+    /// Runs `work` on a reading connection, outside any transaction: a statement sees one snapshot for itself.
+    pub(super) fn with_reader<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+        result_of(work, |work| self.lend_reader(work))
+    }
+
+    fn lend_writer(&self, work: &mut Work<'_>) -> Result<()> {
         let _in_sqlite = fork::hold_off();
         let slot = {
             let _next = lock(&self.next);
@@ -85,8 +100,7 @@ impl Db {
         work(conn).map_err(Fault::into_error)
     }
 
-    /// Runs `work` on a reading connection, outside any transaction: a statement sees one snapshot for itself.
-    pub(super) fn with_reader<T>(&self, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+    fn lend_reader(&self, work: &mut Work<'_>) -> Result<()> {
         let _in_sqlite = fork::hold_off();
         let conn = self.take_reader()?;
         let result = work(&conn);
@@ -208,12 +222,27 @@ fn pause() {
     std::thread::sleep(Duration::from_micros(fastrand::u64(150..400)));
 }
 
+/// Has `run` run `work`, and gives what it came to: so `run` need not be there once for each type that works come to.
+fn result_of<T>(
+    work: impl FnOnce(&Connection) -> Sql<T>,
+    run: impl FnOnce(&mut Work<'_>) -> Result<()>,
+) -> Result<T> {
+    let (mut work, mut value) = (Some(work), None);
+    run(&mut |conn| {
+        if let Some(work) = work.take() {
+            value = Some(work(conn)?);
+        }
+        Ok(())
+    })?;
+    value.ok_or_else(|| Error::internal("a transaction ended without its work"))
+}
+
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the outbox was closed; open it again")
 }
 
 /// Runs a statement and returns how many rows it changed.
-pub(super) fn run(conn: &Connection, sql: &str, params: impl Params) -> Sql<usize> {
+pub(super) fn run(conn: &Connection, sql: &str, params: &[&dyn ToSql]) -> Sql<usize> {
     Ok(conn.prepare_cached(sql)?.execute(params)?)
 }
 
@@ -221,22 +250,48 @@ pub(super) fn run(conn: &Connection, sql: &str, params: impl Params) -> Sql<usiz
 pub(super) fn one<T>(
     conn: &Connection,
     sql: &str,
-    params: impl Params,
-    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    params: &[&dyn ToSql],
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Sql<Option<T>> {
-    Ok(conn.prepare_cached(sql)?.query_row(params, read).optional()?)
+    let mut first = None;
+    each(conn, sql, params, &mut |row| {
+        first = Some(read(row)?);
+        Ok(false)
+    })?;
+    Ok(first)
 }
 
 /// Every row of a query.
 pub(super) fn all<T>(
     conn: &Connection,
     sql: &str,
-    params: impl Params,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    params: &[&dyn ToSql],
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Sql<Vec<T>> {
+    let mut rows = Vec::new();
+    each(conn, sql, params, &mut |row| {
+        rows.push(read(row)?);
+        Ok(true)
+    })?;
+    Ok(rows)
+}
+
+/// Goes through the rows of a query for as long as `read` wants more. Not generic, so that there is one of it and not one
+/// for each query.
+fn each(
+    conn: &Connection,
+    sql: &str,
+    params: &[&dyn ToSql],
+    read: &mut dyn FnMut(&Row<'_>) -> rusqlite::Result<bool>,
+) -> Sql<()> {
     let mut statement = conn.prepare_cached(sql)?;
-    let rows = statement.query_map(params, read)?;
-    Ok(rows.collect::<rusqlite::Result<Vec<T>>>()?)
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        if !read(row)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A count as SQLite holds it.

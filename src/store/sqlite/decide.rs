@@ -1,6 +1,6 @@
 //! Decisions by hand.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::claim::load;
 use super::db::run;
@@ -34,6 +34,6 @@ pub(super) fn discard(conn: &Connection, id: PushId) -> Sql<()> {
         )
         .into());
     }
-    run(conn, "DELETE FROM pushes WHERE id = ?1", [id.get()])?;
+    run(conn, "DELETE FROM pushes WHERE id = ?1", params![id.get()])?;
     Ok(())
 }

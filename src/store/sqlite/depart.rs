@@ -99,7 +99,7 @@ fn forbid(conn: &Connection) -> Sql<()> {
 
 /// Takes the mark away.
 fn stay(conn: &Connection) -> Sql<()> {
-    run(conn, "DELETE FROM meta WHERE name = ?1", [MOVING])?;
+    run(conn, "DELETE FROM meta WHERE name = ?1", params![MOVING])?;
     conn.execute_batch(
         "DROP TRIGGER IF EXISTS pushes_moved_away; DROP TRIGGER IF EXISTS pushes_sent_elsewhere",
     )?;
@@ -150,19 +150,19 @@ fn export(conn: &Connection, take: &mut Take<'_>) -> Sql<()> {
 
 /// Leaves nothing here to be delivered.
 fn retire(conn: &Connection, to: &str, now: Timestamp) -> Sql<()> {
-    run(conn, "DELETE FROM intents", [])?;
+    run(conn, "DELETE FROM intents", &[])?;
     run(
         conn,
         "UPDATE pushes SET state = 'cancelled', ready = 0, leads = 0, updated_at = ?1, finished_at = ?1 \
          WHERE state IN ('queued', 'sending', 'waiting', 'held', 'failed')",
-        [now.as_millis()],
+        params![now.as_millis()],
     )?;
     run(
         conn,
         "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)",
         params![MOVED, to],
     )?;
-    run(conn, "DELETE FROM meta WHERE name = ?1", [MOVING])?;
+    run(conn, "DELETE FROM meta WHERE name = ?1", params![MOVING])?;
     Ok(())
 }
 

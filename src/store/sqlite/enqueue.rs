@@ -134,12 +134,12 @@ fn count_now_and_then(conn: &Connection, new: &[PushId]) -> Sql<()> {
         "INSERT INTO counters (connector_id, state, n) \
          SELECT connector_id, state, count(*) FROM pushes WHERE id > (SELECT counted FROM numbering) \
          GROUP BY connector_id, state ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        [],
+        &[],
     )?;
     run(
         conn,
         "UPDATE numbering SET counted = (SELECT max(id) FROM pushes)",
-        [],
+        &[],
     )?;
     Ok(())
 }
@@ -249,7 +249,7 @@ fn put_apart(conn: &Connection, id: i64, push: &Ready) -> Sql<()> {
 }
 
 fn supersede(conn: &Connection, id: i64, by: i64, now: Timestamp) -> Sql<()> {
-    run(conn, "DELETE FROM intents WHERE push_id = ?1", [id])?;
+    run(conn, "DELETE FROM intents WHERE push_id = ?1", params![id])?;
     run(
         conn,
         "UPDATE pushes SET state = 'superseded', ready = 0, updated_at = ?2, finished_at = ?2, \
@@ -303,7 +303,7 @@ fn lines(conn: &Connection, id: i64) -> Sql<Vec<Line>> {
     all(
         conn,
         "SELECT comment_id, text, occurrence FROM comments WHERE push_id = ?1 ORDER BY ordinal",
-        [id],
+        params![id],
         |row| {
             Ok(Line {
                 id: row.get(0)?,

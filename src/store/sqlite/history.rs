@@ -38,7 +38,7 @@ pub(super) fn prune(conn: &Connection, retention: &Retention, now: Timestamp) ->
     let allowed = excess.min(BATCH - aged.min(BATCH));
     let oldest = match allowed {
         0 => 0,
-        allowed => run(conn, PRUNE_OLDEST, [int(allowed)])? as u64,
+        allowed => run(conn, PRUNE_OLDEST, params![int(allowed)])? as u64,
     };
     let lines = run(conn, PRUNE_ATTEMPTS, params![before, int(BATCH)])? as u64;
     Ok(aged >= BATCH || excess > oldest || lines >= BATCH)
@@ -62,7 +62,7 @@ pub(super) const UNCOUNTED: &str = "SELECT connector_id, state, count(*) FROM pu
      WHERE id > (SELECT counted FROM numbering) GROUP BY connector_id, state";
 
 pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
-    let uncounted: HashMap<(i64, String), i64> = all(conn, UNCOUNTED, [], |row| {
+    let uncounted: HashMap<(i64, String), i64> = all(conn, UNCOUNTED, &[], |row| {
         Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
     })?
     .into_iter()
@@ -75,12 +75,12 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                 by_state: [0; 8],
                 gone: [0; 8],
                 oldest_at: None,
-                ready: one(conn, READY, [connector.id.0], |_| Ok(()))?.is_some(),
+                ready: one(conn, READY, params![connector.id.0], |_| Ok(()))?.is_some(),
             };
             let rows = all(
                 conn,
                 "SELECT state, n, gone FROM counters WHERE connector_id = ?1",
-                [connector.id.0],
+                params![connector.id.0],
                 |row| {
                     let state = named(row, 0, PushState::from_name)?;
                     let uncounted = uncounted.get(&(connector.id.0, row.get(0)?)).copied();
@@ -101,8 +101,8 @@ pub(super) fn counts(conn: &Connection) -> Sql<Vec<Counts>> {
                     let read = |row: &Row<'_>| Ok((row.get(0)?, time(row, 1)?));
                     let first = match state {
                         PushState::Queued => [
-                            one(conn, OLDEST_TRIED, [connector.id.0], read)?,
-                            one(conn, OLDEST_UNTRIED, [connector.id.0], read)?,
+                            one(conn, OLDEST_TRIED, params![connector.id.0], read)?,
+                            one(conn, OLDEST_UNTRIED, params![connector.id.0], read)?,
                         ],
                         _ => [
                             one(conn, OLDEST, params![connector.id.0, state.as_str()], read)?,
@@ -158,7 +158,7 @@ pub(super) fn exchanges(conn: &Connection, id: ConnectorId) -> Sql<Vec<Tally>> {
         conn,
         "SELECT step, class, within_ms, n, duration_ms, bytes_sent, bytes_received FROM exchanges \
          WHERE connector_id = ?1",
-        [id.0],
+        params![id.0],
         |row| {
             let within: i64 = row.get(2)?;
             let class: String = row.get(1)?;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::db::run;
 use super::fault::{Fault, Sql};
@@ -146,7 +146,7 @@ fn apply(conn: &Connection, migrations: &[Migration]) -> Sql<()> {
                 run(
                     &transaction,
                     "INSERT INTO meta (name, value) VALUES ('instance', ?1)",
-                    [random_id()?],
+                    params![random_id()?],
                 )?;
             }
             transaction.pragma_update(None, "user_version", from + 1)?;

@@ -314,11 +314,11 @@ impl Store for SqliteStore {
 
     fn note_drainer(&self, pid: Option<u32>, _now: Timestamp) -> Result<()> {
         self.db.write(|conn| match pid {
-            None => run(conn, "DELETE FROM meta WHERE name = 'drainer'", []).map(drop),
+            None => run(conn, "DELETE FROM meta WHERE name = 'drainer'", &[]).map(drop),
             Some(pid) => run(
                 conn,
                 "INSERT OR REPLACE INTO meta (name, value) VALUES ('drainer', ?1)",
-                [pid.to_string()],
+                params![pid.to_string()],
             )
             .map(drop),
         })
@@ -388,7 +388,10 @@ fn copy(conn: &Connection, path: &Path) -> Sql<()> {
 }
 
 fn meta(conn: &Connection, name: &str) -> Sql<Option<String>> {
-    one(conn, "SELECT value FROM meta WHERE name = ?1", [name], |row| {
-        row.get(0)
-    })
+    one(
+        conn,
+        "SELECT value FROM meta WHERE name = ?1",
+        params![name],
+        |row| row.get(0),
+    )
 }

@@ -54,7 +54,7 @@ pub(super) fn has_spool(conn: &Connection) -> Sql<bool> {
     let found = one(
         conn,
         "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'spooled'",
-        [],
+        &[],
         |_| Ok(()),
     )?;
     Ok(found.is_some())

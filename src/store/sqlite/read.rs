@@ -23,7 +23,7 @@ pub(super) fn status(conn: &Connection, id: PushId) -> Sql<Option<PushStatus>> {
             progress_columns!(),
             " FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id WHERE p.id = ?1"
         ),
-        [id.get()],
+        params![id.get()],
         |row| {
             let progress = progress(row, 5)?;
             let lane: Option<String> = row.get(1)?;
@@ -53,7 +53,7 @@ pub(super) fn status(conn: &Connection, id: PushId) -> Sql<Option<PushStatus>> {
     status.comments = all(
         conn,
         "SELECT comment_id, state FROM comments WHERE push_id = ?1 ORDER BY ordinal",
-        [id.get()],
+        params![id.get()],
         |row| {
             Ok(CommentStatus {
                 comment_id: row.get(0)?,
@@ -95,7 +95,7 @@ fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let id = |row: &Row<'_>| row.get::<_, i64>(0);
     if filter.connector.is_none() && filter.state.is_none() && filter.case_id.is_none() {
-        return all(conn, LIST_ALL, [before, most], id);
+        return all(conn, LIST_ALL, params![before, most], id);
     }
     let lane = filter.case_id.as_ref().map(|id| format!("c:{id}"));
     let mut ids = Vec::new();
@@ -116,7 +116,7 @@ fn listed(conn: &Connection, filter: &Filter, limit: usize) -> Sql<Vec<i64>> {
         };
         for state in states {
             let found = match state {
-                PushState::Queued => match one(conn, ANY_QUEUED, [connector.0], |_| Ok(()))? {
+                PushState::Queued => match one(conn, ANY_QUEUED, params![connector.0], |_| Ok(()))? {
                     Some(()) => all(conn, LIST_QUEUED, params![before, most, connector.0], id),
                     None => Ok(Vec::new()),
                 },
@@ -139,7 +139,7 @@ pub(super) fn attempts(conn: &Connection, id: PushId) -> Sql<Vec<Attempt>> {
         conn,
         "SELECT at, duration_ms, step, method, url, http_status, class, message FROM attempts \
          WHERE push_id = ?1 ORDER BY id",
-        [id.get()],
+        params![id.get()],
         |row| {
             Ok(Attempt {
                 push: id,
@@ -161,7 +161,7 @@ pub(super) fn link(conn: &Connection, connector: &str, target: &str, case_id: &s
         conn,
         "SELECT external_id, title, url, updated_at FROM links \
          WHERE connector_id = (SELECT id FROM connectors WHERE name = ?1) AND target = ?2 AND case_id = ?3",
-        [connector, target, case_id],
+        params![connector, target, case_id],
         |row| link_from(row, 0, connector.to_owned(), target.to_owned(), case_id),
     )
 }

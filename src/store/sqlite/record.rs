@@ -1,7 +1,7 @@
 //! Storing what an exchange or a decision changed, and handing the lane on.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, ToSql, params, params_from_iter};
+use rusqlite::{Connection, Row, ToSql, params};
 
 use super::connectors;
 use super::db::{int, one, run};
@@ -41,7 +41,7 @@ pub(super) const PLACE: &str = "SELECT p.connector_id, p.state, p.lane, p.due_at
      FROM pushes AS p JOIN connectors AS c ON c.id = p.connector_id WHERE p.id = ?1";
 
 pub(super) fn place(conn: &Connection, id: PushId) -> Sql<Place> {
-    let found = one(conn, PLACE, [id.get(), ATTEMPTS_KEPT - 1], |row| {
+    let found = one(conn, PLACE, params![id.get(), ATTEMPTS_KEPT - 1], |row| {
         Ok(Place {
             connector: ConnectorId(row.get(0)?),
             state: named(row, 1, PushState::from_name)?,
@@ -374,7 +374,8 @@ fn write_progress(
         progress.target
     ];
     let standing = standing.iter().map(|value| value as &dyn ToSql);
-    Ok(run(conn, sql, params_from_iter(steps.iter().copied().chain(standing)))? > 0)
+    let all: Vec<&dyn ToSql> = steps.iter().copied().chain(standing).collect();
+    Ok(run(conn, sql, &all)? > 0)
 }
 
 /// Notes that a request is about to be written. False when the push is neither ready nor under way.
@@ -384,7 +385,7 @@ pub(super) fn begin(conn: &Connection, id: PushId, to: &Progress, now: Timestamp
         let due_at = one(
             conn,
             "SELECT due_at FROM pushes WHERE id = ?1 AND state = 'sending'",
-            [id.get()],
+            params![id.get()],
             |row| time(row, 0),
         )?;
         match due_at {
@@ -400,7 +401,7 @@ pub(super) fn begin(conn: &Connection, id: PushId, to: &Progress, now: Timestamp
 /// Keeps the intent as it is about to stand; an unchanged one, with its body, is not written again.
 fn write_intent(conn: &Connection, id: PushId, intent: Option<&Intent>) -> Sql<()> {
     let Some(intent) = intent else {
-        run(conn, "DELETE FROM intents WHERE push_id = ?1", [id.get()])?;
+        run(conn, "DELETE FROM intents WHERE push_id = ?1", params![id.get()])?;
         return Ok(());
     };
     run(
@@ -449,7 +450,7 @@ fn log(conn: &Connection, id: PushId, place: &Place, outcome: &Outcome) -> Sql<(
             conn,
             "DELETE FROM attempts WHERE push_id = ?1 AND id <= (\
                SELECT id FROM attempts WHERE push_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            [id.get(), ATTEMPTS_KEPT],
+            params![id.get(), ATTEMPTS_KEPT],
         )?;
     }
     history::tally(conn, place.connector, attempt, outcome.size)

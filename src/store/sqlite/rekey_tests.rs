@@ -28,7 +28,7 @@ fn secret(store: &SqliteStore, id: ConnectorId) -> String {
 fn sealed(store: &SqliteStore) -> Vec<Vec<u8>> {
     store
         .db
-        .read(|conn| db::all(conn, "SELECT ciphertext FROM secrets", [], |row| row.get(0)))
+        .read(|conn| db::all(conn, "SELECT ciphertext FROM secrets", &[], |row| row.get(0)))
         .unwrap()
 }
 
@@ -74,7 +74,7 @@ fn a_wrong_key_or_a_damaged_secret_changes_nothing() {
             run(
                 conn,
                 "UPDATE secrets SET ciphertext = zeroblob(20) WHERE field = 'user'",
-                [],
+                &[],
             )
         })
         .unwrap();
@@ -104,7 +104,7 @@ fn a_damaged_check_value_is_not_taken_for_a_wrong_key() {
     let id = connector(&store, &[("user", "u")]).unwrap().id;
     store
         .db
-        .write(|conn| run(conn, "UPDATE vault SET ciphertext = zeroblob(24)", []))
+        .write(|conn| run(conn, "UPDATE vault SET ciphertext = zeroblob(24)", &[]))
         .unwrap();
     let error = store.secrets(id).unwrap_err();
     assert!(error.message().contains("check value"), "{error}");

@@ -101,7 +101,7 @@ impl SqliteStore {
     pub(crate) fn mirror(&self, seen: &[StoredConnector], all: bool) -> Result<()> {
         self.db.write(|conn| {
             if all {
-                run(conn, "UPDATE connectors SET removed = 1", [])?;
+                run(conn, "UPDATE connectors SET removed = 1", &[])?;
             }
             for connector in seen {
                 run(
@@ -203,7 +203,7 @@ impl SqliteStore {
                 "SELECT p.id, c.name, p.created_at, p.state = 'sending' FROM spooled AS s \
                  JOIN pushes AS p ON p.id = s.push_id JOIN connectors AS c ON c.id = p.connector_id \
                  WHERE s.key = ?1 AND s.forwarded_to IS NULL AND p.state IN ('queued', 'sending') ORDER BY p.id",
-                [&key],
+                params![&key],
                 |row| {
                     Ok((
                         PushId::from(row.get::<_, i64>(0)?),
@@ -249,9 +249,9 @@ impl SqliteStore {
                 run(
                     conn,
                     "UPDATE spooled SET forwarded_to = ?2 WHERE push_id = ?1",
-                    [id.get(), to.get()],
+                    params![id.get(), to.get()],
                 )?;
-                run(conn, "DELETE FROM pushes WHERE id = ?1", [id.get()])?;
+                run(conn, "DELETE FROM pushes WHERE id = ?1", params![id.get()])?;
             }
             Ok(())
         })
@@ -283,7 +283,7 @@ impl SqliteStore {
                 run(
                     conn,
                     "UPDATE pushes SET state = 'failed', updated_at = ?2 WHERE id = ?1",
-                    [id.get(), now.as_millis()],
+                    params![id.get(), now.as_millis()],
                 )?;
                 note(conn, *id, why, FailureClass::Permanent)?;
                 run(
@@ -302,7 +302,7 @@ impl SqliteStore {
             let to = one(
                 conn,
                 "SELECT forwarded_to FROM spooled WHERE push_id = ?1",
-                [id.get()],
+                params![id.get()],
                 |row| row.get::<_, Option<i64>>(0),
             )?;
             Ok(match to {
@@ -320,7 +320,7 @@ impl SqliteStore {
                 conn,
                 "SELECT push_id, forwarded_to FROM spooled WHERE push_id > ?1 AND forwarded_to IS NOT NULL \
                  ORDER BY push_id LIMIT ?2",
-                [after.get(), BATCH],
+                params![after.get(), BATCH],
                 |row| {
                     let id = |at| row.get::<_, i64>(at).map(PushId::from);
                     Ok((id(0)?, id(1)?))
@@ -333,7 +333,7 @@ impl SqliteStore {
     pub(crate) fn forget(&self, ids: &[PushId]) -> Result<()> {
         self.db.write(|conn| {
             for id in ids {
-                run(conn, "DELETE FROM spooled WHERE push_id = ?1", [id.get()])?;
+                run(conn, "DELETE FROM spooled WHERE push_id = ?1", params![id.get()])?;
             }
             Ok(())
         })
@@ -346,7 +346,7 @@ impl SqliteStore {
                 conn,
                 "DELETE FROM spooled WHERE forwarded_to IS NULL \
                  AND NOT EXISTS (SELECT 1 FROM pushes WHERE pushes.id = push_id)",
-                [],
+                &[],
             )
             .map(drop)
         })
@@ -377,13 +377,13 @@ fn heads(conn: &Connection) -> Sql<Vec<Head>> {
     let any = one(
         conn,
         "SELECT 1 FROM spooled WHERE forwarded_to IS NULL LIMIT 1",
-        [],
+        &[],
         |_| Ok(()),
     )?;
     if any.is_none() {
         return Ok(Vec::new());
     }
-    all(conn, HEADS, [], |row| {
+    all(conn, HEADS, &[], |row| {
         Ok(Head {
             connector: ConnectorId(row.get(0)?),
             id: row.get(1)?,
@@ -398,7 +398,7 @@ fn begin(conn: &Connection, id: PushId) -> Sql<()> {
     run(
         conn,
         "UPDATE pushes SET state = 'sending', ready = 0 WHERE id = ?1 AND state = 'queued'",
-        [id.get()],
+        params![id.get()],
     )?;
     Ok(())
 }
@@ -407,7 +407,7 @@ fn wait(conn: &Connection, id: PushId) -> Sql<()> {
     run(
         conn,
         "UPDATE pushes SET state = 'queued' WHERE id = ?1 AND state = 'sending'",
-        [id.get()],
+        params![id.get()],
     )?;
     Ok(())
 }

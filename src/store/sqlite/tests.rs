@@ -381,7 +381,7 @@ fn a_small_case_stands_in_the_row_of_its_push() {
         let sql = "SELECT title IS NOT NULL FROM pushes WHERE id = ?1";
         let within = store
             .db
-            .read(|conn| one(conn, sql, [push.get()], |row| row.get(0)));
+            .read(|conn| one(conn, sql, params![push.get()], |row| row.get(0)));
         assert_eq!(within.unwrap(), Some(small), "{case:?}");
     }
 }

@@ -10,11 +10,11 @@ pub(super) const READING: &str = "BEGIN";
 pub(super) const EXCLUDING: &str = "BEGIN IMMEDIATE";
 
 /// Runs `work` in a transaction that `begin` begins; commits when it returns `Ok`.
-pub(super) fn transaction<T>(
+pub(super) fn transaction(
     conn: &Connection,
     begin: &str,
-    work: impl FnOnce(&Connection) -> Sql<T>,
-) -> Sql<T> {
+    work: &mut dyn FnMut(&Connection) -> Sql<()>,
+) -> Sql<()> {
     let done = frame(conn, begin).and_then(|()| end(conn, work(conn)));
     done.map_err(End::fault)
 }
@@ -42,10 +42,8 @@ pub(super) fn frame(conn: &Connection, sql: &str) -> Result<(), End> {
 }
 
 /// Commits what was done in a transaction, or has none of it.
-pub(super) fn end<T>(conn: &Connection, done: Sql<T>) -> Result<T, End> {
-    let done = done
-        .map_err(End::Work)
-        .and_then(|value| frame(conn, "COMMIT").map(|()| value));
+pub(super) fn end(conn: &Connection, done: Sql<()>) -> Result<(), End> {
+    let done = done.map_err(End::Work).and_then(|()| frame(conn, "COMMIT"));
     if done.is_err() && !conn.is_autocommit() {
         // Where this fails too, the next one to use the connection tries again before anything else.
         let _ = frame(conn, "ROLLBACK");

@@ -16,7 +16,7 @@ pub(in crate::store) const CHECK_DATA: &str = "casehook:check:1";
 
 /// Whether any secret is stored, of whatever connector.
 pub(super) fn in_use(conn: &Connection) -> Sql<bool> {
-    Ok(one(conn, "SELECT 1 FROM secrets LIMIT 1", [], |_| Ok(()))?.is_some())
+    Ok(one(conn, "SELECT 1 FROM secrets LIMIT 1", &[], |_| Ok(()))?.is_some())
 }
 
 /// Puts these secrets in the place of the connector's. The key is asked for only when there are any.
@@ -52,7 +52,7 @@ pub(super) fn replace(
 
 /// Forgets the connector's secrets.
 pub(super) fn erase(conn: &Connection, id: ConnectorId) -> Sql<()> {
-    run(conn, "DELETE FROM secrets WHERE connector_id = ?1", [id.0])?;
+    run(conn, "DELETE FROM secrets WHERE connector_id = ?1", params![id.0])?;
     Ok(())
 }
 
@@ -61,7 +61,7 @@ pub(super) fn read(conn: &Connection, id: ConnectorId, holder: &KeyHolder) -> Sq
     let rows: Vec<(String, [u8; NONCE_LEN], Vec<u8>)> = all(
         conn,
         "SELECT field, nonce, ciphertext FROM secrets WHERE connector_id = ?1 ORDER BY field",
-        [id.0],
+        params![id.0],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     if rows.is_empty() {
@@ -129,15 +129,18 @@ fn rows(conn: &Connection) -> Sql<Vec<Row>> {
     all(
         conn,
         "SELECT connector_id, field, nonce, ciphertext FROM secrets ORDER BY connector_id, field",
-        [],
+        &[],
         |row| Ok((ConnectorId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?)),
     )
 }
 
 fn name(conn: &Connection, id: ConnectorId) -> Option<String> {
-    one(conn, "SELECT name FROM connectors WHERE id = ?1", [id.0], |row| {
-        row.get(0)
-    })
+    one(
+        conn,
+        "SELECT name FROM connectors WHERE id = ?1",
+        params![id.0],
+        |row| row.get(0),
+    )
     .unwrap_or(None)
 }
 
@@ -170,7 +173,7 @@ fn check_value(conn: &Connection) -> Sql<Option<Check>> {
     one(
         conn,
         "SELECT nonce, ciphertext FROM vault WHERE id = 1",
-        [],
+        &[],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }

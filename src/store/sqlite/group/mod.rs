@@ -42,13 +42,16 @@ struct Queue {
     last: (usize, Duration),
 }
 
+/// Lends the writing connection.
+type Session<'a> = dyn FnMut(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()> + 'a;
+
 impl Group {
     /// Runs `work` in a transaction, together with that of others; returns when it is committed, or rolled back.
     ///
     /// `session` lends the writing connection.
     pub(super) fn write<T: Send + 'static>(
         &self,
-        session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
+        mut session: impl FnMut(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
         mut work: impl FnMut(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T> {
         let value = Arc::new(Mutex::new(None));
@@ -58,9 +61,16 @@ impl Group {
             *lock(&kept) = Some(value);
             Ok(())
         });
+        self.commit(&job, &mut session)?;
+        let value = lock(&value).take();
+        value.ok_or_else(|| Error::internal("work was committed that was not run"))
+    }
+
+    /// Returns when the job is committed: with the group of somebody else, or with one that the caller leads.
+    fn commit(&self, job: &Arc<Job>, session: &mut Session<'_>) -> Result<()> {
         let first = {
             let mut queue = lock(&self.queue);
-            queue.waiting.push_back(Arc::clone(&job));
+            queue.waiting.push_back(Arc::clone(job));
             !std::mem::replace(&mut queue.led, true)
         };
         let done = match first {
@@ -68,15 +78,13 @@ impl Group {
             false => job.await_turn(),
         };
         match done {
-            Some(done) => done?,
-            None => self.lead(session)?,
+            Some(done) => done,
+            None => self.lead(session),
         }
-        let value = lock(&value).take();
-        value.ok_or_else(|| Error::internal("work was committed that was not run"))
     }
 
     /// Runs the next group, whose first is the caller's work, and hands the lead on.
-    fn lead(&self, session: impl FnOnce(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>) -> Result<()> {
+    fn lead(&self, session: &mut Session<'_>) -> Result<()> {
         let mut led = Led {
             group: self,
             jobs: Vec::new(),
