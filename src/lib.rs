@@ -34,9 +34,9 @@
 //! ```
 //!
 //! Cargo features that are on by default: `bundled-roots` (Mozilla's certificate authorities beside the system's),
-//! `encrypted-keys` (client certificates whose key has a passphrase), `gzip` (packed answers) and `presets`
-//! ([`preset()`]). Others: `pkcs12` (client certificates as PKCS #12 files), `postgres` (an outbox of many hosts) and `cli`
-//! (the command line, with all of these but `postgres`).
+//! `chacha20` (the cipher suites with ChaCha20-Poly1305), `encrypted-keys` (client certificates whose key has a passphrase),
+//! `gzip` (packed answers) and `presets` ([`preset()`]). Others: `pkcs12` (client certificates as PKCS #12 files),
+//! `postgres` (an outbox of many hosts) and `cli` (the command line, with all of these but `postgres`).
 #![forbid(unsafe_code)]
 
 mod advice;

@@ -14,6 +14,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("tokio_rustls", "store/postgres"),
     ("ureq", "transport"),
     ("rustls", "transport"),
+    ("webpki", "transport"),
     ("mustache", "template"),
     ("clap", "cli"),
     ("clap_complete", "cli"),

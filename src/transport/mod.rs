@@ -36,6 +36,7 @@ mod roots;
 mod sealed;
 mod socket;
 mod socks;
+mod suites;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::ring;
 use rustls::sign::SingleCertAndKey;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned, version,
@@ -14,6 +13,7 @@ use rustls_pki_types::ServerName;
 use url::Host;
 
 use super::TlsPolicy;
+use super::suites;
 use super::verify::{Trust, Verifier};
 use crate::process::fork;
 
@@ -27,7 +27,7 @@ pub(super) fn config(policy: &TlsPolicy, host: &Host<String>, port: u16) -> Resu
     } else {
         &[&version::TLS13, &version::TLS12]
     };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(suites::provider()))
         .with_protocol_versions(versions)
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
         .dangerous()
@@ -179,6 +179,11 @@ fn hint(error: &rustls::Error) -> &'static str {
         InvalidCertificate(CertificateError::BadSignature) => {
             "; the certificate was tampered with, or its key or its issuer's is of a kind that cannot be verified here, such \
              as RSA below 2048 bits"
+        }
+        AlertReceived(AlertDescription::HandshakeFailure) if cfg!(not(feature = "chacha20")) => {
+            "; the server's ciphers (this casehook was built without ChaCha20, cargo feature chacha20) or the kind of its key \
+             (P-521, DSA, RSA below 2048 bits) may not be supported here, or it may want a client certificate that it \
+             trusts, see crt, key and pfx"
         }
         AlertReceived(AlertDescription::HandshakeFailure) => {
             "; the server's ciphers or the kind of its key (P-521, DSA, RSA below 2048 bits) may not be supported here, or it \

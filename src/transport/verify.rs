@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{
-    WebPkiSupportedAlgorithms, ring as provider, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::Verification;
 use super::certificate;
+use super::suites::SIGNATURES;
 
 /// Whom to trust: authorities, and certificates that are trusted as they are.
 #[derive(Debug, Clone)]
@@ -37,7 +36,7 @@ impl Verifier {
         Verifier {
             trust,
             mode,
-            algorithms: provider::default_provider().signature_verification_algorithms,
+            algorithms: SIGNATURES,
         }
     }
 

@@ -212,7 +212,14 @@ fn the_bill_of_materials_tells_what_that_build_has() {
         assert!(whole.contains(name) && !slim.contains(name), "{name}");
     }
     assert!(slim.contains("\"name\": \"rustls\""));
-    let all = ["bundled-roots", "encrypted-keys", "gzip", "pkcs12", "presets"];
+    let all = [
+        "bundled-roots",
+        "chacha20",
+        "encrypted-keys",
+        "gzip",
+        "pkcs12",
+        "presets",
+    ];
     assert_eq!(bill(&[&["--no-default-features"], &all[..]].concat()), whole);
 }
 

@@ -8,7 +8,7 @@ mod ratios;
 mod redirects;
 mod requests;
 mod server;
-#[cfg(not(any(feature = "encrypted-keys", feature = "gzip")))]
+#[cfg(not(any(feature = "chacha20", feature = "encrypted-keys", feature = "gzip")))]
 mod slim;
 mod tokens;
 

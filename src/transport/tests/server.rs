@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -126,11 +127,16 @@ pub(super) fn tls_config() -> Arc<ServerConfig> {
 
 /// The same; where it asks, it wants a client certificate of the test authority.
 pub(super) fn tls_config_that_asks(asks: bool) -> Arc<ServerConfig> {
+    tls_config_of(rustls::crypto::ring::default_provider(), asks)
+}
+
+/// The same with this cryptography.
+pub(super) fn tls_config_of(provider: CryptoProvider, asks: bool) -> Arc<ServerConfig> {
     let chain = CertificateDer::pem_slice_iter(include_bytes!("../../../tests/support/tls/server.pem"))
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../../tests/support/tls/server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(provider);
     let mut roots = RootCertStore::empty();
     roots.add(test_ca()).unwrap();
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));

@@ -2,6 +2,8 @@
 
 use super::super::body::{ACCEPTED, decode};
 use super::super::identity::Identity;
+use super::server::{Server, tls_config_of};
+use super::{post, send};
 use crate::transport::{BodyFault, to_base64};
 
 #[test]
@@ -39,4 +41,21 @@ fn gzip_is_not_asked_for_and_not_read() {
     let body = super::super::body::tests::gzip(b"{}");
     let (raw, fault) = decode(body.clone(), "gzip", 1000);
     assert_eq!((raw, fault), (body, Some(BodyFault::Encoding("gzip".to_owned()))));
+}
+
+#[test]
+fn a_server_with_nothing_but_chacha20_is_not_reached_and_the_error_names_the_feature() {
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider
+        .cipher_suites
+        .retain(|suite| format!("{:?}", suite.suite()).contains("CHACHA20"));
+    assert_eq!(provider.cipher_suites.len(), 3);
+    let server = Server::on("127.0.0.1:0", Vec::new(), Some(tls_config_of(provider, false)));
+    let failure = send(&post(&server.url("/"))).unwrap_err();
+    assert_eq!(failure.code, "tls");
+    assert!(
+        failure.message.contains("cargo feature chacha20"),
+        "{}",
+        failure.message
+    );
 }
