@@ -89,14 +89,7 @@ fn limit_reset(text: &str, sent_at: Timestamp) -> Option<Duration> {
 }
 
 fn moment(text: &str) -> Option<Timestamp> {
-    let zoned = text.parse::<jiff::Timestamp>().ok();
-    let plain = || {
-        let plain = text.parse::<jiff::civil::DateTime>().ok()?;
-        jiff::tz::TimeZone::UTC.to_timestamp(plain).ok()
-    };
-    let iso = zoned.or_else(plain);
-    iso.map(|at| Timestamp::from_millis(at.as_millisecond()))
-        .or_else(|| http_date(text))
+    Timestamp::from_iso(text).or_else(|| http_date(text))
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
