@@ -430,7 +430,8 @@ fn note(conn: &Connection, id: PushId, why: &Error, class: FailureClass) -> Sql<
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW, RETENTION, TempDir, connector, plan, pushes};
+    use super::super::plan_tests::plan;
+    use super::super::tests::{NOW, RETENTION, TempDir, connector, pushes};
     use super::*;
 
     #[test]
