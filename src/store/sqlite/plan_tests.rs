@@ -3,6 +3,7 @@
 use super::tests::{NOW, RETENTION, connector, pushes, temp_store};
 use super::*;
 
+/// Every statement that runs per push or per turn works on an index range, with 100,000 pushes queued.
 #[test]
 fn nothing_is_scanned_or_sorted() {
     let (_dir, store) = temp_store();

@@ -456,7 +456,6 @@ fn a_reader_does_not_pin_the_log() {
     assert_eq!((busy, left), (0, 0));
 }
 
-/// Every statement that runs per push or per turn works on an index range, with 100,000 pushes queued.
 #[test]
 fn two_that_push_at_once_exceed_the_limit_by_a_tenth_at_most() {
     let dir = TempDir::new();
