@@ -79,8 +79,11 @@ impl Ready {
     /// Whether the case stands in the row of its push. An id that is empty would not be told from none there, and SQL cuts
     /// the case id out of the lane, which ends at a NUL for it.
     fn is_small(&self) -> bool {
-        let mut ids = [&self.case.id, &self.case.external_id].into_iter().flatten();
-        self.bytes <= SMALL && ids.all(|id| !id.is_empty() && !id.contains('\0'))
+        let case = &self.case;
+        let others = [&case.severity, &case.status, &case.external_id, &case.traceparent];
+        let bytes: usize = others.into_iter().flatten().map(String::len).sum();
+        let mut ids = [&case.id, &case.external_id].into_iter().flatten();
+        self.bytes + bytes <= SMALL && ids.all(|id| !id.is_empty() && !id.contains('\0'))
     }
 }
 

@@ -15,8 +15,34 @@ pub(super) fn transaction(
     begin: &str,
     work: &mut dyn FnMut(&Connection) -> Sql<()>,
 ) -> Sql<()> {
-    let done = frame(conn, begin).and_then(|()| end(conn, work(conn)));
+    let done = Open::begin(conn, begin).and_then(|open| open.end(work(conn)));
     done.map_err(End::fault)
+}
+
+/// A transaction under way. What is not committed when it is dropped, also by a panic, is rolled back.
+pub(super) struct Open<'c> {
+    conn: &'c Connection,
+}
+
+impl Open<'_> {
+    pub(super) fn begin<'c>(conn: &'c Connection, begin: &str) -> Result<Open<'c>, End> {
+        frame(conn, begin)?;
+        Ok(Open { conn })
+    }
+
+    /// Commits what was done in it, or has none of it.
+    pub(super) fn end(self, done: Sql<()>) -> Result<(), End> {
+        done.map_err(End::Work).and_then(|()| frame(self.conn, "COMMIT"))
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.conn.is_autocommit() {
+            // Where this fails too, the next one to use the connection tries again before anything else.
+            let _ = frame(self.conn, "ROLLBACK");
+        }
+    }
 }
 
 /// Why a transaction came to nothing: what it was for, or its begin or commit.
@@ -33,20 +59,9 @@ impl End {
     }
 }
 
-/// Begins or ends a transaction.
-pub(super) fn frame(conn: &Connection, sql: &str) -> Result<(), End> {
+fn frame(conn: &Connection, sql: &str) -> Result<(), End> {
     let done = conn
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute([]));
     done.map(drop).map_err(|error| End::Frame(error.into()))
-}
-
-/// Commits what was done in a transaction, or has none of it.
-pub(super) fn end(conn: &Connection, done: Sql<()>) -> Result<(), End> {
-    let done = done.map_err(End::Work).and_then(|()| frame(conn, "COMMIT"));
-    if done.is_err() && !conn.is_autocommit() {
-        // Where this fails too, the next one to use the connection tries again before anything else.
-        let _ = frame(conn, "ROLLBACK");
-    }
-    done
 }

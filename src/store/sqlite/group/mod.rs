@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use self::job::{Job, News, State};
+use self::transaction::Batch;
 use super::fault::Sql;
 use super::lock::lock;
 use crate::error::{Error, Result};
@@ -87,31 +88,32 @@ impl Group {
     fn lead(&self, session: &mut Session<'_>) -> Result<()> {
         let mut led = Led {
             group: self,
-            jobs: Vec::new(),
-            ends: Vec::new(),
+            batch: Batch::default(),
         };
         let lent = session(&mut |conn| {
             let mut intake = self.intake();
-            let took;
-            (led.ends, took) = transaction::run(conn, || intake.next(), &mut led.jobs);
-            lock(&self.queue).last = (led.jobs.len(), took);
+            let took = led.batch.run(conn, intake.present, || intake.next());
+            lock(&self.queue).last = (led.batch.jobs.len(), took);
             Ok(())
         });
         if let Err(error) = lent {
             // There is no connection to be had: nobody gets to write.
-            led.jobs.extend(std::iter::from_fn(|| self.take()).take(LARGEST));
-            led.ends = vec![Err(error); led.jobs.len()];
+            let waiting = std::iter::from_fn(|| self.take()).take(LARGEST);
+            led.batch.jobs.extend(waiting);
+            led.batch.end_all(&Err(error));
         }
-        let own = led.ends.first().cloned();
+        let own = led.batch.ends.first().cloned();
         drop(led);
         own.unwrap_or_else(|| Err(Error::internal("a writer led a group that it was not part of")))
     }
 
     /// Who gets into the next commit.
     fn intake(&self) -> Intake<'_> {
-        let (expected, took) = lock(&self.queue).last;
+        let queue = lock(&self.queue);
+        let (expected, took) = queue.last;
         Intake {
             group: self,
+            present: queue.waiting.len(),
             taken: 0,
             expected,
             patience: (took / 2).min(LONGEST_WAIT),
@@ -135,6 +137,8 @@ impl Group {
 /// Lets those who came, and those who come back in time, into one commit.
 struct Intake<'a> {
     group: &'a Group,
+    /// How many were there before anything was begun.
+    present: usize,
     taken: usize,
     /// How many shared the last commit. Once they were waited for in vain, there are fewer this time, and that many are
     /// expected next.
@@ -177,17 +181,16 @@ impl Intake<'_> {
 struct Led<'a> {
     group: &'a Group,
     /// The leader's first, for which nobody waits.
-    jobs: Vec<Arc<Job>>,
-    /// How they ended. What did not, since the leader panicked, failed.
-    ends: Vec<Result<()>>,
+    batch: Batch,
 }
 
 impl Drop for Led<'_> {
     fn drop(&mut self) {
         // Before the others are woken: the next group can begin meanwhile.
         self.group.hand_on();
+        let Batch { jobs, ends } = std::mem::take(&mut self.batch);
         let panicked = || Err(Error::internal("the writer of this transaction panicked"));
-        let ends = self.ends.drain(..).chain(std::iter::repeat_with(panicked));
-        News::new(self.jobs.drain(..).zip(ends).collect()).spread();
+        let ends = ends.into_iter().chain(std::iter::repeat_with(panicked));
+        News::new(jobs.into_iter().zip(ends).collect()).spread();
     }
 }

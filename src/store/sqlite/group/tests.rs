@@ -40,7 +40,9 @@ fn who_fails_fails_alone() {
     ]);
     let mut ends = Vec::new();
     while !given.is_empty() {
-        ends.extend(transaction::run(&conn, || given.pop_front(), &mut Vec::new()).0);
+        let mut batch = Batch::default();
+        batch.run(&conn, 1, || given.pop_front());
+        ends.extend(batch.ends);
     }
     assert_eq!(rows(&conn), [1, 2]);
     let kinds: Vec<_> = ends
@@ -192,6 +194,47 @@ fn a_panic_of_one_leaves_nobody_waiting() {
     ];
     assert_eq!(kinds, expected);
     assert_eq!(rows(&lock(&conn)), [5, 6, 7, 8]);
+}
+
+#[test]
+fn who_comes_while_the_leader_waits_to_begin_waits_as_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("CREATE TABLE t (n INTEGER UNIQUE); BEGIN IMMEDIATE")
+        .unwrap();
+    let conn = Mutex::new(Connection::open(&path).unwrap());
+    // The first try to begin ends in vain, after another writer came.
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (group, other) = (Arc::new(Group::default()), Mutex::new(other));
+    let (counted, seen) = (Arc::clone(&tries), Arc::clone(&group));
+    lock(&conn)
+        .busy_handler(Some(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            while lock(&seen.queue).waiting.len() < 2 {
+                std::thread::yield_now();
+            }
+            false
+        }))
+        .unwrap();
+    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+        if tries.load(Ordering::SeqCst) == 1 {
+            lock(&other).execute_batch("COMMIT").unwrap();
+        }
+        work(&lock(&conn)).map_err(Fault::into_error)
+    };
+    let ends = std::thread::scope(|scope| {
+        let first = scope.spawn(|| group.write(session, insert(1)));
+        while lock(&group.queue).waiting.is_empty() {
+            std::thread::yield_now();
+        }
+        let second = scope.spawn(|| group.write(session, insert(2)));
+        [first.join().unwrap(), second.join().unwrap()]
+    });
+    assert_eq!(ends[0].as_ref().unwrap_err().kind(), ErrorKind::Busy);
+    assert!(ends[1].is_ok());
+    assert_eq!(rows(&lock(&conn)), [2]);
 }
 
 #[test]

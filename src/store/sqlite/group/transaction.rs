@@ -7,42 +7,63 @@ use rusqlite::Connection;
 
 use super::job::Job;
 use crate::error::Result;
-use crate::store::sqlite::transaction::{EXCLUDING, End, end, frame};
+use crate::store::sqlite::transaction::{EXCLUDING, End, Open};
 
-/// One transaction for all that `next` gives, which are in `jobs` then; where one of them fails, each gets a transaction of
-/// its own. How each ended, and how long the commit took.
-pub(super) fn run(
-    conn: &Connection,
-    mut next: impl FnMut() -> Option<Arc<Job>>,
-    jobs: &mut Vec<Arc<Job>>,
-) -> (Vec<Result<()>>, Duration) {
-    if let Err(unbegun) = frame(conn, EXCLUDING) {
-        // Whoever else is there would fare no better, after as long a wait.
-        jobs.extend(std::iter::from_fn(next));
-        let error = unbegun.fault().into_error();
-        return (vec![Err(error); jobs.len()], Duration::ZERO);
-    }
-    let mut each = || {
-        while let Some(job) = next() {
-            jobs.push(Arc::clone(&job));
-            job.run(conn)?;
+/// Those who share a commit.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) jobs: Vec<Arc<Job>>,
+    /// How the first of them ended, as far as that is known.
+    pub(super) ends: Vec<Result<()>>,
+}
+
+impl Batch {
+    /// One transaction for all that `next` gives; where one of them fails, each gets a transaction of its own. Where none
+    /// can be begun, the `present` who waited for that from the beginning fail. How long the commit took.
+    pub(super) fn run(
+        &mut self,
+        conn: &Connection,
+        present: usize,
+        mut next: impl FnMut() -> Option<Arc<Job>>,
+    ) -> Duration {
+        let open = match Open::begin(conn, EXCLUDING) {
+            Ok(open) => open,
+            Err(unbegun) => {
+                self.jobs.extend(std::iter::from_fn(next).take(present));
+                self.end_all(&Err(unbegun.fault().into_error()));
+                return Duration::ZERO;
+            }
+        };
+        let mut each = || {
+            while let Some(job) = next() {
+                self.jobs.push(Arc::clone(&job));
+                job.run(conn)?;
+            }
+            Ok(())
+        };
+        let done = each();
+        let begun = Instant::now();
+        let done = open.end(done);
+        let took = begun.elapsed();
+        match done {
+            Ok(()) => self.end_all(&Ok(())),
+            Err(End::Work(fault)) if self.jobs.len() == 1 => self.end_all(&Err(fault.into_error())),
+            Err(End::Work(_)) => {
+                for job in &self.jobs {
+                    self.ends.push(alone(conn, job));
+                }
+            }
+            Err(End::Frame(fault)) => self.end_all(&Err(fault.into_error())),
         }
-        Ok(())
-    };
-    let done = each();
-    let begun = Instant::now();
-    let done = end(conn, done);
-    let took = begun.elapsed();
-    let ends = match (done, jobs.as_slice()) {
-        (Ok(()), jobs) => vec![Ok(()); jobs.len()],
-        (Err(End::Work(fault)), [_]) => vec![Err(fault.into_error())],
-        (Err(End::Work(_)), jobs) => jobs.iter().map(|job| alone(conn, job)).collect(),
-        (Err(End::Frame(fault)), jobs) => vec![Err(fault.into_error()); jobs.len()],
-    };
-    (ends, took)
+        took
+    }
+
+    pub(super) fn end_all(&mut self, end: &Result<()>) {
+        self.ends.resize_with(self.jobs.len(), || end.clone());
+    }
 }
 
 fn alone(conn: &Connection, job: &Job) -> Result<()> {
-    let done = frame(conn, EXCLUDING).and_then(|()| end(conn, job.run(conn)));
+    let done = Open::begin(conn, EXCLUDING).and_then(|open| open.end(job.run(conn)));
     done.map_err(|end| end.fault().into_error())
 }
