@@ -49,7 +49,8 @@ impl News {
         })
     }
 
-    /// Wakes some of those who do not know yet; each of them does the same.
+    /// Wakes some of those who do not know yet; each of them does the same. All take from one list, so that one whose thread
+    /// is held up holds up nobody else.
     pub(super) fn spread(self: &Arc<News>) {
         for _ in 0..TOLD_BY_EACH {
             let next = self.next.fetch_add(1, Ordering::Relaxed);
