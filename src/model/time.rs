@@ -26,16 +26,20 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads ISO 8601 as servers write it, `2026-11-18T11:06:40.123+01:00`: a blank may stand for the `T`, and without a
-    /// zone it is UTC.
+    /// Reads ISO 8601 as servers write it, `2026-11-18T11:06:40.123+01:00`: a blank may stand for the `T`, seconds may be
+    /// left out, and without a zone it is UTC.
     pub(crate) fn from_iso(text: &str) -> Option<Timestamp> {
-        let (date_time, rest) = text.split_at_checked(19)?;
+        let (seconds, length) = match text.get(16..17) {
+            Some(":") => ("", 19),
+            _ => (":00", 16),
+        };
+        let (date_time, rest) = text.split_at_checked(length)?;
         let (date, time) = (date_time.get(..10)?, date_time.get(11..)?);
         let whole: DateTime = match date_time.get(10..11)? {
-            "T" | "t" | " " => format!("{date}T{time}Z").parse().ok()?,
+            "T" | "t" | " " => format!("{date}T{time}{seconds}Z").parse().ok()?,
             _ => return None,
         };
-        let (fraction, zone) = match rest.strip_prefix(['.', ',']) {
+        let (fraction, zone) = match rest.strip_prefix(['.', ',']).filter(|_| seconds.is_empty()) {
             Some(rest) => rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count()),
             None => ("0", rest),
         };
@@ -172,10 +176,13 @@ mod tests {
             ("2026-11-18T12:06:40+01:00", 0),
             ("2026-11-18T12:06:40+01", 0),
             ("2026-11-18T05:36:40.000-0530", 0),
+            ("2026-11-18T11:06Z", -40_000),
+            ("2026-11-18 12:06+01:00", -40_000),
+            ("2026-11-18T11:06", -40_000),
         ] {
             assert_eq!(
                 Timestamp::from_iso(text),
-                Some(at.plus(Duration::from_millis(millis))),
+                Some(Timestamp(at.0 + millis)),
                 "{text}"
             );
         }
@@ -183,6 +190,10 @@ mod tests {
             "",
             "2026-11-18",
             "2026-13-18T11:06:40Z",
+            "2026-11-18T11Z",
+            "2026-11-18T11:06.5Z",
+            "2026-11-18T11:06:4Z",
+            "2026-11-18T11:06:",
             "2026-11-18T11:06:40+1",
             "2026-11-18T11:06:40+01:0",
             "2026-11-18T11:06:40+24:00",
