@@ -162,6 +162,18 @@ fn told(error: &rustls::Error) -> String {
     }
 }
 
+/// What a server may want that is not to be had here.
+macro_rules! no_agreement {
+    ($of_ciphers:literal) => {
+        concat!(
+            "; the server's ciphers",
+            $of_ciphers,
+            " or the kind of its key (P-521, DSA, RSA below 2048 bits) may not be supported here, or it may want a client \
+             certificate that it trusts, see crt, key and pfx"
+        )
+    };
+}
+
 fn hint(error: &rustls::Error) -> &'static str {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
     match error {
@@ -180,14 +192,9 @@ fn hint(error: &rustls::Error) -> &'static str {
             "; the certificate was tampered with, or its key or its issuer's is of a kind that cannot be verified here, such \
              as RSA below 2048 bits"
         }
-        AlertReceived(AlertDescription::HandshakeFailure) if cfg!(not(feature = "chacha20")) => {
-            "; the server's ciphers (this casehook was built without ChaCha20, cargo feature chacha20) or the kind of its key \
-             (P-521, DSA, RSA below 2048 bits) may not be supported here, or it may want a client certificate that it \
-             trusts, see crt, key and pfx"
-        }
+        AlertReceived(AlertDescription::HandshakeFailure) if cfg!(feature = "chacha20") => no_agreement!(""),
         AlertReceived(AlertDescription::HandshakeFailure) => {
-            "; the server's ciphers or the kind of its key (P-521, DSA, RSA below 2048 bits) may not be supported here, or it \
-             may want a client certificate that it trusts, see crt, key and pfx"
+            no_agreement!(" (this casehook was built without ChaCha20, cargo feature chacha20)")
         }
         AlertReceived(
             AlertDescription::CertificateRequired

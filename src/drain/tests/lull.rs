@@ -10,7 +10,6 @@ use super::secrets::{RETENTION, stored};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::{SecretSources, Settings};
 use crate::drain::{Engine, Tools, Workers};
-
 use crate::model::{Case, PushState};
 use crate::outbox::{ConnectorId, NewPush};
 use crate::process::Bells;

@@ -91,6 +91,7 @@ pub(crate) fn finished(claim: &Claim, setting: Setting<'_>) -> Outcome {
 
 /// Skips what need not be sent, and delivers the push when nothing is left.
 fn settle(claim: &Claim, outcome: &mut Outcome, setting: Setting<'_>) {
+    // No copy of the progress that was, whose intent may hold a large body.
     let mut after = Claim {
         push: Push {
             progress: outcome.progress.clone(),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use super::db::{all, count, int, one, run};
 use super::fault::Sql;
 use super::key::KeyHolder;
-use super::row::{time, time_or_none};
+use super::row::{case_id, time, time_or_none};
 use super::vault;
 use crate::error::{Error, ErrorKind};
 use crate::model::Timestamp;
@@ -103,14 +103,17 @@ pub(super) fn has_secrets(conn: &Connection, id: ConnectorId) -> Sql<bool> {
 }
 
 /// What a push opened is known to the next one of its case, should the connector come back.
-pub(super) const LINK_HALF_DONE: &str = "INSERT INTO links \
-     (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
-     SELECT p.connector_id, coalesce(p.sent_to, c.target), coalesce(i.case_id, substr(p.lane, 3)), p.external_id, p.external_title, p.external_url, 0, ?2 \
+pub(super) const LINK_HALF_DONE: &str = concat!(
+    "INSERT INTO links (connector_id, target, case_id, external_id, title, url, last_push, updated_at) \
+     SELECT p.connector_id, coalesce(p.sent_to, c.target), ",
+    case_id!(),
+    ", p.external_id, p.external_title, p.external_url, 0, ?2 \
      FROM connectors AS c CROSS JOIN pushes AS p ON p.connector_id = c.id \
        LEFT JOIN incidents AS i ON i.push_id = p.id \
      WHERE c.id = ?1 AND p.state IN ('queued', 'waiting', 'held') AND p.step IN ('get', 'comment') \
        AND p.lane GLOB 'c:*' AND p.given_id IS NULL AND p.external_id IS NOT NULL \
-     ORDER BY p.id DESC ON CONFLICT DO NOTHING";
+     ORDER BY p.id DESC ON CONFLICT DO NOTHING"
+);
 
 pub(super) const CANCEL_ALL: &str = "UPDATE pushes \
      SET state = 'cancelled', ready = 0, leads = 0, updated_at = ?2, finished_at = ?2 \

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Row, ToSql};
 use super::fault::{Fault, Sql};
 use super::group::Group;
 pub(super) use super::lock::lock;
-use super::transaction::{EXCLUDING, READING, transaction};
+use super::transaction::{EXCLUDING, READING, Work, transaction};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::fork;
 
@@ -28,9 +28,6 @@ pub(super) struct Db {
     group: Group,
     readers: Mutex<Readers>,
 }
-
-/// What is done with a connection.
-type Work<'a> = dyn FnMut(&Connection) -> Sql<()> + 'a;
 
 struct Readers {
     idle: Vec<Connection>,

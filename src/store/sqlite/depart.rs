@@ -125,6 +125,7 @@ fn origin(conn: &Connection) -> Sql<Origin> {
 fn export(conn: &Connection, take: &mut Take<'_>) -> Sql<()> {
     for table in TABLES {
         let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+        // A small case stands in the row of its push.
         let source = match table.name {
             "incidents" => "cases",
             name => name,

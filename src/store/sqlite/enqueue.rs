@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, params};
 use super::connectors;
 use super::db::{all, int, run};
 use super::fault::Sql;
+use super::history;
 use crate::error::Error;
 use crate::model::{Case, CommentState, PushId, Timestamp, limits};
 use crate::outbox::{ConnectorId, NewPush, lane};
@@ -120,31 +121,8 @@ pub(super) fn enqueue(conn: &Connection, pushes: &[Ready], now: Timestamp) -> Sq
         }
         ids.push(accept(conn, &mut statements, push, now)?);
     }
-    count_now_and_then(conn, &ids)?;
+    history::count_now_and_then(conn, &ids)?;
     Ok(ids)
-}
-
-/// How many pushes may stand uncounted before the counters are brought up to date: whoever asks for counts counts those.
-const UNCOUNTED: i64 = if cfg!(test) { 4 } else { 256 };
-
-/// Brings the counters up to date where these new pushes begin the next hundreds; see migration 0006.
-fn count_now_and_then(conn: &Connection, new: &[PushId]) -> Sql<()> {
-    if new.iter().all(|id| id.get() % UNCOUNTED != 0) {
-        return Ok(());
-    }
-    run(
-        conn,
-        "INSERT INTO counters (connector_id, state, n) \
-         SELECT connector_id, state, count(*) FROM pushes WHERE id > (SELECT counted FROM numbering) \
-         GROUP BY connector_id, state ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        &[],
-    )?;
-    run(
-        conn,
-        "UPDATE numbering SET counted = (SELECT max(id) FROM pushes)",
-        &[],
-    )?;
-    Ok(())
 }
 
 pub(super) const UNDELIVERED: &str = "SELECT coalesce(sum(n), 0) FROM counts \

@@ -14,10 +14,10 @@ mod files;
 mod group;
 mod history;
 pub(in crate::store) mod key;
+#[cfg(test)]
+mod layout_tests;
 mod lock;
 mod migrate;
-#[cfg(test)]
-mod plan_tests;
 mod purpose;
 pub(in crate::store) mod read;
 pub(in crate::store) mod record;

@@ -430,7 +430,7 @@ fn note(conn: &Connection, id: PushId, why: &Error, class: FailureClass) -> Sql<
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan_tests::plan;
+    use super::super::layout_tests::{analyse, plan};
     use super::super::tests::{NOW, RETENTION, TempDir, connector, pushes};
     use super::*;
 
@@ -443,10 +443,7 @@ mod tests {
         store.spool("k", new, false, &RETENTION, NOW).unwrap();
         for analysed in [false, true] {
             if analysed {
-                store
-                    .db
-                    .with_writer(|conn| Ok(conn.execute_batch("ANALYZE")?))
-                    .unwrap();
+                analyse(&store);
             }
             let plan = store.db.with_writer(|conn| plan(conn, HEADS)).unwrap();
             for index in ["pushes_spooled", "pushes_state"] {

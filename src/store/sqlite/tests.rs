@@ -37,7 +37,7 @@ pub(super) fn temp_store() -> (TempDir, SqliteStore) {
 }
 
 /// Opens with a key of the tests, so that no environment matters.
-fn open(path: &Path) -> SqliteStore {
+pub(super) fn open(path: &Path) -> SqliteStore {
     SqliteStore::open_with(path, KeySource::Given(Zeroizing::new([7; 32])), PATIENCE).unwrap()
 }
 
@@ -338,51 +338,6 @@ fn another_writer_is_waited_for_and_then_told() {
     other.execute_batch("COMMIT").unwrap();
     store.note_drainer(Some(1), NOW).unwrap();
     assert!(store.data_version().unwrap() > before);
-}
-
-#[test]
-fn a_small_case_stands_in_the_row_of_its_push() {
-    let (_dir, store) = temp_store();
-    let connector = connector(&store, &[]).unwrap().id;
-    let full = |id: &str, title: usize| {
-        let case = Case::new("t".repeat(title))
-            .id(id)
-            .description("d")
-            .severity("high");
-        case.status("open").tag("a").field("f", 1)
-    };
-    let rest = "1dhighopen".len() + r#"["a"]"#.len() + r#"{"f":1}"#.len();
-    let cases = [
-        (full("1", 1_000 - rest), true),
-        (full("2", 1_001 - rest), false),
-        (Case::new("only a title"), true),
-        (Case::new("a ticket").external_id("E 1"), true),
-        (full("3\0", 1), false),
-        (full("", 1), false),
-        (
-            Case {
-                external_id: Some(String::new()),
-                ..full("4", 1)
-            },
-            false,
-        ),
-        (full("5", 1).external_id("E 5"), true),
-    ];
-    for (case, small) in cases {
-        let new = NewPush {
-            connector,
-            revision: None,
-            case: case.clone(),
-            coalesce: false,
-        };
-        let push = store.enqueue(vec![new], &RETENTION, NOW).unwrap()[0];
-        assert_eq!(*store.load(push).unwrap().unwrap().push.case, case);
-        let sql = "SELECT title IS NOT NULL FROM pushes WHERE id = ?1";
-        let within = store
-            .db
-            .read(|conn| one(conn, sql, params![push.get()], |row| row.get(0)));
-        assert_eq!(within.unwrap(), Some(small), "{case:?}");
-    }
 }
 
 #[test]

@@ -9,12 +9,11 @@ pub(super) const READING: &str = "BEGIN";
 /// Begins a transaction that excludes every other writer.
 pub(super) const EXCLUDING: &str = "BEGIN IMMEDIATE";
 
+/// What is done with a connection.
+pub(super) type Work<'a> = dyn FnMut(&Connection) -> Sql<()> + 'a;
+
 /// Runs `work` in a transaction that `begin` begins; commits when it returns `Ok`.
-pub(super) fn transaction(
-    conn: &Connection,
-    begin: &str,
-    work: &mut dyn FnMut(&Connection) -> Sql<()>,
-) -> Sql<()> {
+pub(super) fn transaction(conn: &Connection, begin: &str, work: &mut Work<'_>) -> Sql<()> {
     let done = Open::begin(conn, begin).and_then(|open| open.end(work(conn)));
     done.map_err(End::fault)
 }

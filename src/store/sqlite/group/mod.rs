@@ -6,10 +6,10 @@
 //! commit without them would cost more than the moment. Of those that a commit was for, each who is woken wakes others, so
 //! that all processors are at it.
 
+mod batch;
 mod job;
 #[cfg(test)]
 mod tests;
-mod transaction;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use self::batch::Batch;
 use self::job::{Job, News, State};
-use self::transaction::Batch;
 use super::fault::Sql;
 use super::lock::lock;
+use super::transaction::Work;
 use crate::error::{Error, Result};
 
 /// How many share a commit at most, so that nobody waits long for the work of others.
@@ -44,7 +45,7 @@ struct Queue {
 }
 
 /// Lends the writing connection.
-type Session<'a> = dyn FnMut(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()> + 'a;
+type Session<'a> = dyn FnMut(&mut Work<'_>) -> Result<()> + 'a;
 
 impl Group {
     /// Runs `work` in a transaction, together with that of others; returns when it is committed, or rolled back.
@@ -52,7 +53,7 @@ impl Group {
     /// `session` lends the writing connection.
     pub(super) fn write<T: Send + 'static>(
         &self,
-        mut session: impl FnMut(&mut dyn FnMut(&Connection) -> Sql<()>) -> Result<()>,
+        mut session: impl FnMut(&mut Work<'_>) -> Result<()>,
         mut work: impl FnMut(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T> {
         let value = Arc::new(Mutex::new(None));

@@ -19,6 +19,11 @@ fn insert(n: i64) -> impl FnMut(&Connection) -> Sql<()> + Send + 'static {
     }
 }
 
+/// Lends the connection as it is.
+fn lend(conn: &Mutex<Connection>) -> impl Fn(&mut Work<'_>) -> Result<()> + '_ {
+    |work| work(&lock(conn)).map_err(Fault::into_error)
+}
+
 fn rows(conn: &Connection) -> Vec<i64> {
     let mut statement = conn.prepare("SELECT n FROM t ORDER BY n").unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
@@ -61,7 +66,7 @@ fn those_who_wait_share_a_commit() {
     let conn = Mutex::new(database());
     let commits = AtomicUsize::new(0);
     let group = Group::default();
-    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+    let session = |work: &mut Work<'_>| {
         commits.fetch_add(1, Ordering::SeqCst);
         work(&lock(&conn)).map_err(Fault::into_error)
     };
@@ -87,17 +92,16 @@ fn who_comes_while_work_is_done_is_in_the_same_commit() {
     let conn = Mutex::new(database());
     let commits = AtomicUsize::new(0);
     let group = Group::default();
-    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+    let session = |work: &mut Work<'_>| {
         commits.fetch_add(1, Ordering::SeqCst);
         work(&lock(&conn)).map_err(Fault::into_error)
     };
     std::thread::scope(|scope| {
-        let (group, session) = (Arc::new(&group), &session);
+        let (group, session) = (&group, &session);
         let (tell, begun) = std::sync::mpsc::channel();
         let (release, hold) = std::sync::mpsc::channel();
-        let first = Arc::clone(&group);
         scope.spawn(move || {
-            first.write(session, move |conn| {
+            group.write(session, move |conn| {
                 tell.send(()).unwrap();
                 hold.recv().unwrap();
                 conn.execute("INSERT INTO t (n) VALUES (1)", [])?;
@@ -105,8 +109,7 @@ fn who_comes_while_work_is_done_is_in_the_same_commit() {
             })
         });
         begun.recv().unwrap();
-        let second = Arc::clone(&group);
-        scope.spawn(move || second.write(session, insert(2)));
+        scope.spawn(move || group.write(session, insert(2)));
         while lock(&group.queue).waiting.is_empty() {
             std::thread::yield_now();
         }
@@ -121,9 +124,8 @@ fn who_waits_in_vain_for_others_goes_on_alone() {
     let conn = Mutex::new(database());
     let group = Group::default();
     lock(&group.queue).last = (8, Duration::MAX);
-    let session =
-        |work: &mut dyn FnMut(&Connection) -> Sql<()>| work(&lock(&conn)).map_err(Fault::into_error);
-    group.write(session, insert(1)).unwrap();
+    let session = lend(&conn);
+    group.write(&session, insert(1)).unwrap();
     assert_eq!(rows(&lock(&conn)), [1]);
     assert_eq!(lock(&group.queue).last.0, 1, "nobody is waited for next time");
 }
@@ -132,18 +134,12 @@ fn who_waits_in_vain_for_others_goes_on_alone() {
 fn a_panic_ends_with_the_call_it_is_in() {
     let conn = Mutex::new(database());
     let group = Group::default();
-    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
-        let conn = lock(&conn);
-        if !conn.is_autocommit() {
-            conn.execute_batch("ROLLBACK").unwrap();
-        }
-        work(&conn).map_err(Fault::into_error)
-    };
+    let session = lend(&conn);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        group.write(session, |_| -> Sql<()> { panic!("on purpose") })
+        group.write(&session, |_| -> Sql<()> { panic!("on purpose") })
     }));
     assert!(panicked.is_err());
-    group.write(session, insert(1)).unwrap();
+    group.write(&session, insert(1)).unwrap();
     assert_eq!(rows(&lock(&conn)), [1]);
 }
 
@@ -151,13 +147,7 @@ fn a_panic_ends_with_the_call_it_is_in() {
 fn a_panic_of_one_leaves_nobody_waiting() {
     let conn = Mutex::new(database());
     let group = Group::default();
-    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
-        let conn = lock(&conn);
-        if !conn.is_autocommit() {
-            conn.execute_batch("ROLLBACK").unwrap();
-        }
-        work(&conn).map_err(Fault::into_error)
-    };
+    let session = lend(&conn);
     let held = lock(&conn);
     let ends: Vec<_> = std::thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -218,7 +208,7 @@ fn who_comes_while_the_leader_waits_to_begin_waits_as_long() {
             false
         }))
         .unwrap();
-    let session = |work: &mut dyn FnMut(&Connection) -> Sql<()>| {
+    let session = |work: &mut Work<'_>| {
         if tries.load(Ordering::SeqCst) == 1 {
             lock(&other).execute_batch("COMMIT").unwrap();
         }
@@ -240,7 +230,7 @@ fn who_comes_while_the_leader_waits_to_begin_waits_as_long() {
 #[test]
 fn without_a_connection_nobody_writes() {
     let group = Group::default();
-    let closed = |_: &mut dyn FnMut(&Connection) -> Sql<()>| Err(Error::new(ErrorKind::Closed, "closed"));
+    let closed = |_: &mut Work<'_>| Err(Error::new(ErrorKind::Closed, "closed"));
     for _ in 0..2 {
         let error = group.write(closed, insert(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed);

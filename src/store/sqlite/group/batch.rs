@@ -1,4 +1,4 @@
-//! The transactions of a group.
+//! Those who share a commit, and the transactions that they get.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::job::Job;
 use crate::error::Result;
 use crate::store::sqlite::transaction::{EXCLUDING, End, Open};
 
-/// Those who share a commit.
+/// Jobs in the order in which they were taken in.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) jobs: Vec<Arc<Job>>,
